@@ -1,0 +1,48 @@
+"""Layers that deploy: Keras 3 building blocks, and exports that are proven in the target's own runtime.
+
+`import keras_nnx as nnx` brings layers, blocks and models. Everything that needs an extra (`nnx.data`, `nnx.export`,
+`nnx.export_model`, ...) is imported on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from keras_nnx import blocks, layers, models
+from keras_nnx._version import __version__
+
+if TYPE_CHECKING:
+    from keras_nnx import data, export
+    from keras_nnx.export import benchmark_export, export_model, verify_export
+
+__all__ = [
+    "__version__",
+    "benchmark_export",
+    "blocks",
+    "data",
+    "export",
+    "export_model",
+    "layers",
+    "models",
+    "verify_export",
+]
+
+_LAZY_ROOMS = ("data", "export")
+_LAZY_FUNCTIONS = {
+    "benchmark_export": "keras_nnx.export",
+    "export_model": "keras_nnx.export",
+    "verify_export": "keras_nnx.export",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY_ROOMS:
+        return importlib.import_module(f"keras_nnx.{name}")
+    if name in _LAZY_FUNCTIONS:
+        return getattr(importlib.import_module(_LAZY_FUNCTIONS[name]), name)
+    raise AttributeError(f"module 'keras_nnx' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

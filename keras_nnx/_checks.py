@@ -1,0 +1,35 @@
+"""Argument checks shared by the layers: each says what was received and what would do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def positive_integer(owner: str, name: str, value: Any) -> int:
+    """Return `value` if it is an integer of at least 1, or say which argument is wrong."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{owner}({name}={value!r}) needs an integer of at least 1.")
+    return value
+
+
+def probability(owner: str, name: str, value: Any) -> float:
+    """Return `value` if it lies in [0, 1), or say which argument is wrong."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise ValueError(f"{owner}({name}={value!r}) needs a number of at least 0 and under 1.")
+    return value
+
+
+def integer_pair(owner: str, name: str, value: Any) -> tuple[int, int]:
+    """Return `value` as two positive integers; a single integer stands for both."""
+    pair = (value, value) if isinstance(value, int) else value
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise ValueError(f"{owner}({name}={value!r}) needs one integer or two, such as 4 or (4, 4).")
+    for entry in pair:
+        positive_integer(owner, name, entry)
+    return pair[0], pair[1]
+
+
+def rank(owner: str, shape: tuple, letters: str) -> None:
+    """Raise unless `shape` has one entry for each of the space-separated axis `letters`."""
+    if len(shape) != len(letters.split()):
+        raise ValueError(f"{owner} expects inputs of shape ({letters}), but received {tuple(shape)}.")
