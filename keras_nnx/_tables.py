@@ -1,0 +1,58 @@
+"""The table of artifacts that reports and commands print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from keras_nnx.export.report import Artifact
+
+FORMAT_NAMES = {"saved_model": "SavedModel", "onnx": "ONNX", "tflite": "TFLite"}
+
+
+def human_size(size_bytes: int) -> str:
+    """Return a size as people say it, in powers of 1,000."""
+    if size_bytes < 1_000_000:
+        return f"{size_bytes / 1e3:.1f} kB"
+    return f"{size_bytes / 1e6:.2f} MB"
+
+
+def describe_parity(artifact: Artifact) -> str:
+    """Return what the proof found, in a few words."""
+    parity = artifact.parity
+    if parity is None:
+        return "not proven"
+    if parity.sqnr_db is None:
+        return f"proven, {parity.bound}"
+    agreement = "" if parity.top1_agreement is None else f", top-1 {parity.top1_agreement:.1%}"
+    return f"proven, {parity.sqnr_db:.1f} dB{agreement}"
+
+
+def artifact_table(artifacts: Sequence[Artifact], accuracies: Sequence[float] | None = None) -> Table:
+    """Return a table with a row for each artifact, and their test accuracies if they were measured."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("artifact", "precision", "proof"):
+        table.add_column(heading)
+    for heading in ("max error", "size", "median", "p95"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if accuracies is not None:
+        table.add_column("test accuracy", justify="right")
+    for index, artifact in enumerate(artifacts):
+        parity, latency = artifact.parity, artifact.latency_ms
+        cells = [
+            FORMAT_NAMES[artifact.format],
+            artifact.precision,
+            describe_parity(artifact),
+            f"{parity.max_abs_error:.1e}" if parity else "",
+            human_size(artifact.size_bytes),
+            f"{latency.median:.3f} ms" if latency else "",
+            f"{latency.p95:.3f} ms" if latency else "",
+        ]
+        if accuracies is not None:
+            cells.append(f"{accuracies[index]:.2%}")
+        table.add_row(*(Text(cell) for cell in cells))
+    return table

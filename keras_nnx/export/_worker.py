@@ -1,0 +1,108 @@
+"""The child's side of `workers.py`: a script that knows TensorFlow (which imports Keras) and not this package.
+
+It reads one request a line from standard input, `{"task": ..., "arguments": {...}}`, and writes one answer a line to
+what was standard output when it started; anything else that prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from typing import Any
+
+
+def convert_tflite(source: str, destination: str) -> dict[str, Any]:
+    """Convert the SavedModel in the folder `source` to a TFLite file with builtin operators only."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(source, signature_keys=["serving_default"])
+    content = converter.convert()
+    with open(destination, "wb") as file:  # noqa: PTH123
+        file.write(content)
+    return {}
+
+
+def run_saved_model(path: str, probes: str, results: str, repeat: int) -> dict[str, Any]:
+    """Call the signature of a SavedModel `repeat` times on every probe of an .npz file, and write the outputs."""
+    import numpy as np
+
+    signature = _signature(path)
+    outputs = {}
+    with np.load(probes, allow_pickle=False) as archive:
+        for key, inputs in _group(archive).items():
+            for call in range(repeat):
+                for name, value in _call(signature, inputs).items():
+                    outputs[f"{key}/{call}/{name}"] = value.numpy()
+    np.savez(results, **outputs)
+    return {"imported": sorted(name for name in sys.modules if name.partition(".")[0] == "keras_nnx")}
+
+
+def time_saved_model(path: str, probes: str, seconds: float, most: int) -> dict[str, Any]:
+    """Time calls of the signature on the first probe, after a warm-up: milliseconds, and peak memory in bytes."""
+    import numpy as np
+
+    signature = _signature(path)
+    with np.load(probes, allow_pickle=False) as archive:
+        inputs = next(iter(_group(archive).values()))
+    for _ in range(5):
+        _call(signature, inputs)
+    samples: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(samples) < most and (time.perf_counter() < end or len(samples) < 5):
+        start = time.perf_counter()
+        for value in _call(signature, inputs).values():
+            value.numpy()
+        samples.append((time.perf_counter() - start) * 1e3)
+    return {"milliseconds": samples, "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+
+
+_loaded: dict[tuple[str, int], Any] = {}
+
+
+def _signature(path: str) -> Any:
+    import tensorflow as tf
+
+    key = (path, os.stat(path).st_ino)  # noqa: PTH116
+    if key not in _loaded:
+        _loaded.clear()
+        _loaded[key] = tf.saved_model.load(path)
+    return _loaded[key].signatures["serving_default"]
+
+
+def _call(signature: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+    import tensorflow as tf
+
+    return signature(**{name: tf.constant(value) for name, value in inputs.items()})
+
+
+def _group(archive: Any) -> dict[str, dict[str, Any]]:
+    """Return the arrays named `probe/input` as a dict of inputs for each probe."""
+    groups: dict[str, dict[str, Any]] = {}
+    for key in archive.files:
+        probe, _, name = key.partition("/")
+        groups.setdefault(probe, {})[name] = archive[key]
+    return groups
+
+
+TASKS = {task.__name__: task for task in (convert_tflite, run_saved_model, time_saved_model)}
+
+
+def main() -> None:
+    """Answer requests until standard input closes."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = {"result": TASKS[request["task"]](**request["arguments"])}
+        except Exception as error:  # noqa: BLE001  (the parent decides what any failure means)
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

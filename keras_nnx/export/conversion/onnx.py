@@ -1,0 +1,137 @@
+"""ONNX, by tf2onnx, with nothing unknown let through."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_nnx._version import __version__
+from keras_nnx.export.errors import ConverterCrashError, UnsupportedOperatorError
+from keras_nnx.export.layer_paths import layer_path
+from keras_nnx.export.signature import Signature, TensorSignature
+from keras_nnx.export.tracing import FrozenGraph
+
+CONVERTER_OPSET = 18
+"""What tf2onnx writes; its own ceiling."""
+
+
+def convert_to_onnx(model: keras.Model, frozen: FrozenGraph, signature: Signature) -> Any:
+    """Return the ONNX model of a frozen graph, its inputs, outputs and dimensions named as in `signature`.
+
+    Raises:
+        UnsupportedOperatorError: If an operator has no translation.
+        ConverterCrashError: If tf2onnx fails in another way.
+    """
+    import tensorflow as tf
+    from tf2onnx import optimizer, tf_loader, tfonnx
+
+    inputs = [frozen.inputs[spec.name] for spec in signature.inputs]
+    outputs = [frozen.outputs[spec.name] for spec in signature.outputs]
+    with _quiet() as errors:
+        try:
+            with tf.Graph().as_default():
+                graph_def = tf_loader.tf_optimize(inputs, outputs, frozen.graph_def)
+            with tf.Graph().as_default() as graph:
+                tf.graph_util.import_graph_def(graph_def, name="")
+                converted = tfonnx.process_tf_graph(
+                    graph, opset=CONVERTER_OPSET, input_names=inputs, output_names=outputs
+                )
+                proto = optimizer.optimize_graph(converted, catch_errors=False).make_model(model.name)
+        except Exception as error:
+            last_words = "; ".join([*errors, f"{type(error).__name__}: {error}"])
+            raise ConverterCrashError(f"onnx: tf2onnx failed on the model {model.name!r}: {last_words}") from error
+    _refuse_untranslated(model, proto)
+    _name_interface(proto, signature, inputs, outputs)
+    return proto
+
+
+def save_onnx(proto: Any, path: Path, labels: Sequence[str]) -> None:
+    """Write the file, with the labels (one a line) and the producer in it."""
+    proto.producer_name, proto.producer_version = "keras_nnx", __version__
+    if labels:
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = "labels", "\n".join(labels)
+    path.write_bytes(proto.SerializeToString())
+
+
+def _refuse_untranslated(model: keras.Model, proto: Any) -> None:
+    """Raise for an operator that the standard does not know; tf2onnx logs it and leaves it in the file."""
+    from onnx import defs
+
+    graphs = [proto.graph]
+    while graphs:
+        for node in graphs.pop().node:
+            graphs.extend(attribute.g for attribute in node.attribute if attribute.HasField("g"))
+            if node.domain or not defs.has(node.op_type, max_inclusive_version=CONVERTER_OPSET):
+                raise UnsupportedOperatorError(
+                    layer_path(model, node.name),
+                    node.op_type,
+                    "onnx",
+                    "Replace the layer by one without it, teach the engine with "
+                    "nnx.export.register_lowering, or leave 'onnx' out of formats.",
+                )
+
+
+def _name_interface(proto: Any, signature: Signature, inputs: list[str], outputs: list[str]) -> None:
+    """Give inputs, outputs and dynamic dimensions the names of the signature, and drop the guesses of tf2onnx."""
+    for spec, old in zip(signature.inputs, inputs, strict=True):
+        _rename(proto.graph, old, spec.name)
+    for spec, old in zip(signature.outputs, outputs, strict=True):
+        _rename(proto.graph, old, spec.name)
+    described = {spec.name: spec for spec in (*signature.inputs, *signature.outputs)}
+    for value in (*proto.graph.input, *proto.graph.output):
+        _name_dimensions(value, described[value.name])
+    del proto.graph.value_info[:]
+
+
+def _rename(graph: Any, old: str, new: str) -> None:
+    """Rename a tensor wherever it is written or read, subgraphs included; a node that has the new name moves away."""
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                if name in (old, new):
+                    names[index] = new if name == old else f"{new}__inner"
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _rename(attribute.g, old, new)
+    for values in (graph.input, graph.output, graph.initializer, graph.value_info):
+        for value in values:
+            if value.name == old:
+                value.name = new
+
+
+def _name_dimensions(value: Any, spec: TensorSignature) -> None:
+    shape = value.type.tensor_type.shape
+    del shape.dim[:]
+    for size in spec.shape:
+        dimension = shape.dim.add()
+        if isinstance(size, str):
+            dimension.dim_param = size
+        else:
+            dimension.dim_value = size
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[list[str]]:
+    """Keep tf2onnx's log from the terminal; yield its error lines, which are often the only reason it gives."""
+    errors: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            errors.append(record.getMessage().splitlines()[0])
+
+    logger = logging.getLogger("tf2onnx")
+    collector, handlers, propagate = Collector(logging.ERROR), logger.handlers[:], logger.propagate
+    logger.handlers, logger.propagate = [collector], False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield errors
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate

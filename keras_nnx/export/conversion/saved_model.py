@@ -1,0 +1,39 @@
+"""SavedModel, with named inputs and outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from keras_nnx.export.lowering.layers import float32_compute
+from keras_nnx.export.signature import Program
+from keras_nnx.export.tracing import FrozenGraph, tensor_specifications, traceable
+
+
+def write_saved_model(program: Program, path: Path) -> None:
+    """Write the model with its variables; signature `serving_default` takes and returns the tensors by name."""
+    archive = keras.export.ExportArchive()
+    archive.track(program.model)
+    with float32_compute(program.model):
+        archive.add_endpoint("serve", traceable(program), input_signature=[tensor_specifications(program)])
+    archive.write_out(str(path), verbose=False)
+
+
+def write_frozen_saved_model(program: Program, frozen: FrozenGraph, path: Path) -> None:
+    """Write a lowered graph as a SavedModel, which is what the TFLite converter reads."""
+    import tensorflow as tf
+
+    names = sorted(frozen.outputs)
+
+    @tf.function(autograph=False)
+    def run(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        mapped = {tensor: inputs[name] for name, tensor in frozen.inputs.items()}
+        wanted = [frozen.outputs[name] for name in names]
+        results = tf.graph_util.import_graph_def(frozen.graph_def, mapped, wanted, name="")
+        return dict(zip(names, results, strict=True))
+
+    module = tf.Module()
+    module.run = run
+    concrete = run.get_concrete_function(tensor_specifications(program))
+    tf.saved_model.save(module, str(path), signatures={"serving_default": concrete})

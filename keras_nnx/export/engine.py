@@ -1,0 +1,220 @@
+"""The stages in a row: signature, lowering, conversion, inspection, proof, report."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_nnx.export import inspection
+from keras_nnx.export.benchmark import measure_latency
+from keras_nnx.export.calibration import read_calibration
+from keras_nnx.export.conversion.saved_model import write_saved_model
+from keras_nnx.export.directories import staged_directory
+from keras_nnx.export.errors import CalibrationError, ExportError
+from keras_nnx.export.manifest import ARTIFACT_NAMES, hash_files, is_export, versions, write_manifest
+from keras_nnx.export.proof.comparison import TOLERANCE
+from keras_nnx.export.proof.probes import make_probes
+from keras_nnx.export.proof.reference import Reference, make_references
+from keras_nnx.export.report import Artifact, ExportReport
+from keras_nnx.export.signature import Program, read_signature
+from keras_nnx.export.tracing import trace
+from keras_nnx.export.verify import inspect_artifact, open_runtime, prove
+from keras_nnx.export.workers import Worker, borrowed_worker
+
+FORMATS = ("saved_model", "onnx", "tflite")
+PRECISIONS = ("float32", "int8")
+_LATENCY_SECONDS = 0.5
+
+
+def export_model(
+    model: keras.Model,
+    directory: str | Path,
+    *,
+    formats: Sequence[str] = FORMATS,
+    precision: str = "float32",
+    input_signature: Any = None,
+    calibration: Any = None,
+    labels: Sequence[str] | None = None,
+    metadata: dict[str, Any] | None = None,
+    verify: bool = True,
+    tolerance: float | None = None,
+    overwrite: bool = False,
+) -> ExportReport:
+    """Export a Keras model, and prove every artifact in its own runtime before anything is written in place.
+
+    Args:
+        model: A Keras 3 model on the TensorFlow backend.
+        directory: Where `saved_model/`, `model.onnx`, `model.tflite`, `manifest.json` and the probes go. It appears
+            complete or not at all.
+        formats: Any of `"saved_model"`, `"onnx"`, `"tflite"`.
+        precision: `"float32"`, or `"int8"` for ONNX and TFLite, whose inputs and outputs stay in float32; a
+            SavedModel stays in float32 as a whole.
+        input_signature: For models that do not know their inputs, `keras.Input(shape, dtype=...)` or a list or dict
+            of them as the model takes them; or to narrow those of a model that does.
+        calibration: Batches of real inputs: an array, or an iterable of batches such as a `tf.data.Dataset`. Required
+            by `"int8"`; welcome in float32, where the first of them join the probes.
+        labels: Names of the classes, kept in `labels.txt`, in the manifest and in the ONNX metadata.
+        metadata: Anything JSON can hold, kept in the manifest.
+        verify: Whether to run the artifacts. Without it the report says "not proven".
+        tolerance: Allowed difference in float32, times max(1, |reference|). Default: 1e-5.
+        overwrite: Whether an earlier export in `directory` is replaced.
+
+    Returns:
+        What was exported and proven; `print` shows it as a table.
+
+    Raises:
+        ValueError: If an argument has no meaning.
+        ExportError: One of its kinds, if the model is refused or an artifact is wrong. `directory` is as it was.
+
+    Example:
+        >>> import tempfile, keras
+        >>> import keras_nnx as nnx
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     report = nnx.export_model(model, folder + "/dense", formats=("onnx",))
+        >>> report.artifacts["onnx"].parity.passed
+        True
+    """
+    _check_arguments(model, formats, precision, tolerance)
+    labels = tuple(str(label) for label in labels or ())
+    with (
+        staged_directory(Path(directory), overwrite=overwrite, ours=is_export) as stage,
+        _inference(model),
+        borrowed_worker() as worker,
+    ):
+        program = read_signature(model, input_signature)
+        samples = read_calibration(calibration, program.signature)
+        if precision == "int8" and samples is None:
+            raise CalibrationError('precision="int8" needs calibration: pass a few batches of real inputs.')
+        _check_labels(program, labels)
+        references = make_references(program, make_probes(model, program.signature, samples))
+        bound = TOLERANCE if tolerance is None else tolerance
+        job = _Job(program, stage, precision, samples, labels, references, bound, verify, worker)
+        artifacts = {name: job.make(name) for name in FORMATS if name in formats}
+        report = ExportReport(
+            directory=stage,
+            model=model.name,
+            parameters=int(model.count_params()),
+            precision=precision,
+            signature=program.signature,
+            labels=labels,
+            metadata=dict(metadata or {}),
+            versions=versions(),
+            artifacts=artifacts,
+            notes=_notes(model, formats, precision),
+        )
+        write_manifest(stage, report, references, bound)
+    final = Path(directory)
+    moved = {name: dataclasses.replace(row, path=final / ARTIFACT_NAMES[name]) for name, row in artifacts.items()}
+    return dataclasses.replace(report, directory=final, artifacts=moved)
+
+
+@dataclasses.dataclass
+class _Job:
+    """What making an artifact needs to know."""
+
+    program: Program
+    stage: Path
+    precision: str
+    samples: dict[str, np.ndarray] | None
+    labels: tuple[str, ...]
+    references: list[Reference]
+    tolerance: float
+    verify: bool
+    worker: Worker
+
+    def make(self, target: str) -> Artifact:
+        """Convert, inspect, prove and time one format."""
+        path = self.stage / ARTIFACT_NAMES[target]
+        self._convert(target, path)
+        operators = inspect_artifact(target, path, self.program.signature, self.program.model)
+        precision = "float32" if target == "saved_model" else self.precision
+        parity = latency = None
+        if self.verify:
+            runtime = open_runtime(target, path, self.worker)
+            parity = prove(target, precision, runtime, self.references, self.tolerance)
+            latency = measure_latency(runtime, self.references[0].probe.inputs, _LATENCY_SECONDS)
+        digest, size, files = hash_files(self.stage, path.name)
+        return Artifact(
+            format=target,
+            path=path,
+            precision=precision,
+            sha256=digest,
+            size_bytes=size,
+            files=files,
+            operators=operators,
+            float_operators=inspection.float_operators(path, target) if precision == "int8" else None,
+            parity=parity,
+            latency_ms=latency,
+        )
+
+    def _convert(self, target: str, path: Path) -> None:
+        if target == "saved_model":
+            write_saved_model(self.program, path)
+            return
+        frozen = trace(self.program, target)
+        if target == "onnx":
+            from keras_nnx.export.conversion.onnx import convert_to_onnx, save_onnx
+
+            proto = convert_to_onnx(self.program.model, frozen, self.program.signature)
+            save_onnx(proto, path, self.labels)
+        else:
+            from keras_nnx.export.conversion.tflite import convert_to_tflite
+
+            convert_to_tflite(self.program, frozen, path, self.worker)
+        if self.precision == "int8":
+            from keras_nnx.export.quantization import quantize
+
+            assert self.samples is not None  # checked at the start
+            quantize(target, path, self.samples)
+
+
+def _check_arguments(model: Any, formats: Sequence[str], precision: str, tolerance: float | None) -> None:
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"export_model needs a keras.Model, but received {type(model).__name__}.")
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError(
+            f"Models are traced through TensorFlow, but Keras runs on {keras.backend.backend()}: save the model, "
+            f"and export it in a process started with KERAS_BACKEND=tensorflow."
+        )
+    if isinstance(formats, str) or not formats or set(formats) - set(FORMATS):
+        raise ValueError(f"formats={formats!r} is not understood: pass one or more of {FORMATS} in a tuple.")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision={precision!r} is not understood: this version knows {PRECISIONS}.")
+    if tolerance is not None and not 0 < tolerance < 1:
+        raise ValueError(f"tolerance={tolerance!r} has to be over 0 and under 1.")
+
+
+def _check_labels(program: Program, labels: tuple[str, ...]) -> None:
+    classes = program.signature.outputs[0].shape[-1:]
+    if labels and classes and isinstance(classes[0], int) and classes[0] != len(labels):
+        raise ValueError(f"There are {len(labels)} labels, but the model has {classes[0]} classes.")
+    if any("\n" in label for label in labels):
+        raise ValueError("A label holds a line break; labels.txt has one label a line.")
+
+
+@contextlib.contextmanager
+def _inference(model: keras.Model) -> Iterator[None]:
+    """Keep an export from touching what belongs to the training: the compiled functions and the random state."""
+    functions = {name: getattr(model, name, None) for name in ("predict_function", "test_function")}
+    try:
+        yield
+    finally:
+        for name, function in functions.items():
+            setattr(model, name, function)
+
+
+def _notes(model: keras.Model, formats: Sequence[str], precision: str) -> tuple[str, ...]:
+    notes = []
+    policies = {layer.dtype_policy.compute_dtype for layer in model._flatten_layers()} - {"float32"}
+    if policies:
+        notes.append(f"Trained in {', '.join(sorted(policies))}; the artifacts compute in float32.")
+    if precision == "int8" and "saved_model" in formats:
+        notes.append("The SavedModel is in float32: the format has no int8.")
+    return tuple(notes)

@@ -1,0 +1,63 @@
+"""What can go wrong in an export, each with what to do about it."""
+
+from __future__ import annotations
+
+
+class ExportError(Exception):
+    """An export was refused or failed; the output directory is as it was."""
+
+
+class SignatureError(ExportError):
+    """The inputs or outputs of the model cannot be told, or have no equal in the target format."""
+
+
+class UnsupportedOperatorError(ExportError):
+    """A layer computes something that the target cannot run.
+
+    Args:
+        layer_path: Where in the model, such as `"vit/block_1/attention"`; `""` where it cannot be told.
+        operator: The operator's name in the graph.
+        target: `"saved_model"`, `"onnx"` or `"tflite"`.
+        remedy: What the user can do.
+    """
+
+    def __init__(self, layer_path: str, operator: str, target: str, remedy: str) -> None:
+        where = f"layer {layer_path!r} needs" if layer_path else "the model needs"
+        super().__init__(f"{target}: {where} the operator {operator}, which this target cannot run. {remedy}")
+        self.layer_path = layer_path
+        self.operator = operator
+        self.target = target
+        self.remedy = remedy
+
+
+class ParityError(ExportError):
+    """An artifact runs, but does not compute what the model computes.
+
+    Args:
+        message: What differed, by how much, and how much was allowed.
+        target: The format of the artifact.
+        output: Name of the worst output.
+        max_abs_error: Its largest absolute error.
+    """
+
+    def __init__(self, message: str, target: str, output: str, max_abs_error: float) -> None:
+        super().__init__(message)
+        self.target = target
+        self.output = output
+        self.max_abs_error = max_abs_error
+
+
+class ConverterCrashError(ExportError):
+    """A converter died, hung or gave up without naming a reason that the engine knows; its last words are kept."""
+
+
+class CalibrationError(ExportError):
+    """The calibration batches are missing, empty or do not fit the model."""
+
+
+class IntegrityError(ExportError):
+    """An export directory is not what its manifest says: a file is missing, added or changed."""
+
+
+class OutputDirectoryError(ExportError, FileExistsError):
+    """The output directory cannot be written, or holds what must not be replaced."""

@@ -1,0 +1,196 @@
+"""Stage 4: what a file holds, read from the file itself."""
+
+from __future__ import annotations
+
+import collections
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_nnx.export.errors import SignatureError, UnsupportedOperatorError
+from keras_nnx.export.layer_paths import layer_path
+from keras_nnx.export.signature import Signature
+
+_STANDARD_DOMAINS = ("", "ai.onnx")
+_QUANTIZED_DTYPES = ("int8", "uint8", "int16", "int32")
+
+
+def inspect_onnx(path: Path, signature: Signature, model: keras.Model | None = None) -> dict[str, int]:
+    """Check an ONNX file and return its operators with their counts.
+
+    Raises:
+        SignatureError: If the inputs or outputs are not those of `signature`.
+        UnsupportedOperatorError: If an operator is of another domain than the standard's.
+    """
+    import onnx
+
+    proto = onnx.load(path)
+    onnx.checker.check_model(str(path), full_check=True)
+    counts: collections.Counter[str] = collections.Counter()
+    graphs = [proto.graph]
+    while graphs:
+        for node in graphs.pop().node:
+            if node.domain not in _STANDARD_DOMAINS:
+                raise UnsupportedOperatorError(
+                    layer_path(model, node.name) if model else "",
+                    f"{node.domain}.{node.op_type}",
+                    "onnx",
+                    "It is of a private domain, which other runtimes do not have.",
+                )
+            counts[node.op_type] += 1
+            graphs.extend(attribute.g for attribute in node.attribute if attribute.HasField("g"))
+    found = {
+        "inputs": [_onnx_tensor(value) for value in proto.graph.input],
+        "outputs": [_onnx_tensor(value) for value in proto.graph.output],
+    }
+    expected = {
+        "inputs": [(spec.name, list(spec.shape), spec.dtype) for spec in signature.inputs],
+        "outputs": [(spec.name, list(spec.shape), spec.dtype) for spec in signature.outputs],
+    }
+    _compare_interfaces("onnx", found, expected)
+    return dict(counts.most_common())
+
+
+def inspect_tflite(path: Path, signature: Signature, model: keras.Model | None = None) -> dict[str, int]:
+    """Check a TFLite file and return its operators with their counts.
+
+    Raises:
+        SignatureError: If the inputs or outputs are not those of `signature`.
+        UnsupportedOperatorError: If an operator is not builtin.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    counts: collections.Counter[str] = collections.Counter()
+    for subgraph, operator in _tflite_operators(path):
+        if operator.startswith(("Flex", "CUSTOM")):
+            raise UnsupportedOperatorError(
+                "", operator, "tflite", f"It is not a builtin operator (subgraph {subgraph}), and the runtime lacks it."
+            )
+        counts[operator] += 1
+    interpreter = Interpreter(model_path=str(path))
+    runners = interpreter.get_signature_list()
+    if list(runners) != ["serving_default"]:
+        raise SignatureError(f"tflite: the file has the signatures {list(runners)} instead of serving_default.")
+    runner = interpreter.get_signature_runner("serving_default")
+    found, expected = {}, {}
+    for side, details, specs in (
+        ("inputs", runner.get_input_details(), signature.inputs),
+        ("outputs", runner.get_output_details(), signature.outputs),
+    ):
+        found[side] = sorted(
+            (name, [-1 if size < 0 else int(size) for size in detail["shape_signature"]], detail["dtype"].__name__)
+            for name, detail in details.items()
+        )
+        expected[side] = sorted(
+            (
+                spec.name,
+                [-1 if size is None else size for size in spec.static_shape],
+                spec.dtype.replace("bool", "bool"),
+            )
+            for spec in specs
+        )
+    # Output shapes are left out: the converter writes those of dynamic outputs as it likes.
+    _compare_interfaces(
+        "tflite",
+        {"inputs": found["inputs"], "outputs": [(name, dtype) for name, _, dtype in found["outputs"]]},
+        {"inputs": expected["inputs"], "outputs": [(name, dtype) for name, _, dtype in expected["outputs"]]},
+    )
+    return dict(counts.most_common())
+
+
+def inspect_saved_model(path: Path) -> dict[str, int]:
+    """Return the operators of the signature's function in a SavedModel, with their counts."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString((path / "saved_model.pb").read_bytes())
+    graph = proto.meta_graphs[0]
+    if "serving_default" not in graph.signature_def:
+        raise SignatureError("saved_model: the directory has no signature serving_default.")
+    functions = {function.signature.name: function for function in graph.graph_def.library.function}
+    start = graph.signature_def["serving_default"].outputs
+    nodes = {node.name: node for node in graph.graph_def.node}
+    pending = [nodes[next(iter(start.values())).name.split(":")[0]]]
+    counts: collections.Counter[str] = collections.Counter()
+    seen: set[str] = set()
+    while pending:
+        node = pending.pop()
+        called = [value.func.name for value in node.attr.values() if value.HasField("func")]
+        if not called and node.op not in ("Const", "Identity", "NoOp", "ReadVariableOp", "Placeholder"):
+            counts[node.op] += 1
+        for name in called:
+            if name in functions and name not in seen:
+                seen.add(name)
+                pending.extend(functions[name].node_def)
+    return dict(counts.most_common())
+
+
+def float_operators(path: Path, target: str) -> dict[str, int]:
+    """Return the operators of a quantised file that compute in float, with their counts."""
+    if target == "tflite":
+        return _tflite_float_operators(path)
+    return _onnx_float_operators(path)
+
+
+def _tflite_operators(path: Path) -> list[tuple[int, str]]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    content = path.read_bytes()
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+    result = []
+    for index, subgraph in enumerate(model.subgraphs):
+        for operator in subgraph.operators or []:
+            code = model.operatorCodes[operator.opcodeIndex]
+            name = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+            result.append((index, code.customCode.decode() if name == "CUSTOM" else name))
+    return result
+
+
+def _tflite_float_operators(path: Path) -> dict[str, int]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes()))
+    operators = iter(_tflite_operators(path))
+    counts: collections.Counter[str] = collections.Counter()
+    for subgraph in model.subgraphs:
+        for operator in subgraph.operators or []:
+            _, name = next(operators)
+            if name in ("QUANTIZE", "DEQUANTIZE"):
+                continue
+            if any(subgraph.tensors[index].type == schema.TensorType.FLOAT32 for index in operator.outputs):
+                counts[name] += 1
+    return dict(counts.most_common())
+
+
+def _onnx_float_operators(path: Path) -> dict[str, int]:
+    """Count nodes whose data does not come from a DequantizeLinear: QDQ marks the others as quantised."""
+    import onnx
+
+    graph = onnx.load(path).graph
+    dequantized = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+    counts: collections.Counter[str] = collections.Counter()
+    for node in graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            continue
+        if not any(name in dequantized for name in node.input):
+            counts[node.op_type] += 1
+    return dict(counts.most_common())
+
+
+def _onnx_tensor(value: Any) -> tuple[str, list[int | str], str]:
+    from onnx import helper
+
+    tensor = value.type.tensor_type
+    shape = [size.dim_param or size.dim_value for size in tensor.shape.dim]
+    return value.name, shape, str(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+
+
+def _compare_interfaces(target: str, found: dict[str, Any], expected: dict[str, Any]) -> None:
+    for side in ("inputs", "outputs"):
+        if found[side] != expected[side]:
+            raise SignatureError(
+                f"{target}: the file has the {side} {found[side]}, but the model has {expected[side]}. If a name was "
+                f"changed, choose one of letters, digits and underscores."
+            )

@@ -1,0 +1,88 @@
+"""Lowering by layer: another way to compute a layer, used only while the graph is traced."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+
+LayerLowering = Callable[..., Any]
+
+_REGISTRY: dict[tuple[type, str], LayerLowering] = {}
+_TARGETS = ("onnx", "tflite")
+
+
+def register_lowering(
+    layer_class: type[keras.layers.Layer], targets: Sequence[str] = _TARGETS
+) -> Callable[[LayerLowering], LayerLowering]:
+    """Teach the engine another way to compute a layer.
+
+    The function replaces the layer's `call` while a graph for one of `targets` is traced, and only then. It is
+    used for exactly this class, not for classes derived from it, whose `call` may differ.
+
+    Args:
+        layer_class: The layer to lower.
+        targets: `"onnx"`, `"tflite"` or both.
+
+    Returns:
+        A decorator for a function `(layer, inputs, **call_arguments) -> outputs`.
+
+    Raises:
+        ValueError: If a target is unknown.
+
+    Example:
+        >>> import keras
+        >>> import keras_nnx as nnx
+        >>> @keras.saving.register_keras_serializable(package="example")
+        ... class Double(keras.layers.Layer):
+        ...     def call(self, inputs):
+        ...         return inputs * 2
+        >>> @nnx.export.register_lowering(Double, targets=("tflite",))
+        ... def lower_double(layer, inputs):
+        ...     return inputs + inputs
+    """
+    unknown = sorted(set(targets) - set(_TARGETS))
+    if unknown:
+        raise ValueError(f"register_lowering(targets={tuple(targets)!r}): {unknown[0]!r} is none of {_TARGETS}.")
+
+    def register(function: LayerLowering) -> LayerLowering:
+        for target in targets:
+            _REGISTRY[layer_class, target] = function
+        return function
+
+    return register
+
+
+@contextlib.contextmanager
+def lowered_layers(model: keras.Model, target: str) -> Iterator[None]:
+    """Make every layer of `model` that has a lowering for `target` use it, until the block is left."""
+    changed = []
+    try:
+        for layer in model._flatten_layers():
+            lowering = _REGISTRY.get((type(layer), target))
+            if lowering is not None and "call" not in vars(layer):
+                object.__setattr__(layer, "call", functools.partial(lowering, layer))
+                changed.append(layer)
+        yield
+    finally:
+        for layer in changed:
+            object.__delattr__(layer, "call")
+
+
+@contextlib.contextmanager
+def float32_compute(model: keras.Model) -> Iterator[None]:
+    """Make every layer of `model` compute in float32, whatever policy it was trained under."""
+    changed = []
+    try:
+        for layer in model._flatten_layers():
+            policy = layer.dtype_policy
+            if policy.compute_dtype in ("float16", "bfloat16"):
+                layer.dtype_policy = "float32"
+                changed.append((layer, policy))
+        yield
+    finally:
+        for layer, policy in changed:
+            layer.dtype_policy = policy

@@ -1,0 +1,1 @@
+"""Stage 5: every artifact is run in its own runtime against the model's own answers."""

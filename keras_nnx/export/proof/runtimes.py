@@ -1,0 +1,155 @@
+"""The runtimes that artifacts are made for, behind one call."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from keras_nnx.export.errors import ExportError
+from keras_nnx.export.workers import Worker
+
+Inputs = dict[str, np.ndarray]
+Outputs = dict[str, np.ndarray]
+REPEAT = 2
+"""Identical calls in a row: state that survives a call shows in the second."""
+_TIMEOUT_SECONDS = 600.0
+_MOST_SAMPLES = 200
+
+
+class Runtime(Protocol):
+    """Something that runs one artifact."""
+
+    def run(self, probes: list[Inputs]) -> list[list[Outputs]]:
+        """Return the outputs of `REPEAT` identical calls for each probe."""
+
+    def time(self, inputs: Inputs, seconds: float) -> list[float]:
+        """Return the milliseconds of calls made for about `seconds`, after a warm-up."""
+
+
+class OnnxRuntime:
+    """ONNX Runtime on the CPU.
+
+    Args:
+        path: The file.
+        threads: Threads within an operator; 0 lets the runtime choose.
+    """
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._names = [value.name for value in self._session.get_outputs()]
+
+    def __call__(self, inputs: Inputs) -> Outputs:
+        """Run one batch."""
+        return dict(zip(self._names, self._session.run(None, inputs), strict=True))
+
+    def run(self, probes: list[Inputs]) -> list[list[Outputs]]:
+        """Return the outputs of `REPEAT` identical calls for each probe."""
+        return [[self(inputs) for _ in range(REPEAT)] for inputs in probes]
+
+    def time(self, inputs: Inputs, seconds: float) -> list[float]:
+        """Return the milliseconds of calls made for about `seconds`, after a warm-up."""
+        return sample_milliseconds(lambda: self(inputs), seconds)
+
+
+class LiteRt:
+    """LiteRT with builtin operators, which is what a phone runs.
+
+    Args:
+        path: The file.
+        threads: Threads of the interpreter.
+    """
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        self._runner = self._interpreter.get_signature_runner("serving_default")
+
+    def __call__(self, inputs: Inputs) -> Outputs:
+        """Run one batch; the interpreter takes the batch's own shape."""
+        return {name: np.array(value) for name, value in self._runner(**inputs).items()}
+
+    def run(self, probes: list[Inputs]) -> list[list[Outputs]]:
+        """Return the outputs of `REPEAT` identical calls for each probe."""
+        return [[self(inputs) for _ in range(REPEAT)] for inputs in probes]
+
+    def time(self, inputs: Inputs, seconds: float) -> list[float]:
+        """Return the milliseconds of calls made for about `seconds`, after a warm-up."""
+        return sample_milliseconds(lambda: self._runner(**inputs), seconds)
+
+
+class SavedModelRuntime:
+    """TensorFlow, in a process that has not imported this package.
+
+    Args:
+        path: The directory.
+        worker: The process.
+    """
+
+    def __init__(self, path: Path, worker: Worker) -> None:
+        self._path = path
+        self._worker = worker
+
+    def run(self, probes: list[Inputs]) -> list[list[Outputs]]:
+        """Return the outputs of `REPEAT` identical calls for each probe."""
+        with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
+            source, results = Path(folder, "probes.npz"), Path(folder, "results.npz")
+            _save_probes(source, probes)
+            reply = self._worker.call(
+                "run_saved_model",
+                _TIMEOUT_SECONDS,
+                path=str(self._path),
+                probes=str(source),
+                results=str(results),
+                repeat=REPEAT,
+            )
+            if reply["imported"]:
+                raise ExportError(f"saved_model: the clean process had imported {', '.join(reply['imported'])}.")
+            answers: list[list[Outputs]] = [[{} for _ in range(REPEAT)] for _ in probes]
+            with np.load(results, allow_pickle=False) as archive:
+                for key in archive.files:
+                    probe, call, name = key.split("/", 2)
+                    answers[int(probe)][int(call)][name] = archive[key]
+        return answers
+
+    def time(self, inputs: Inputs, seconds: float) -> list[float]:
+        """Return the milliseconds of calls made for about `seconds`, after a warm-up."""
+        with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
+            source = Path(folder, "probes.npz")
+            _save_probes(source, [inputs])
+            reply = self._worker.call(
+                "time_saved_model",
+                _TIMEOUT_SECONDS,
+                path=str(self._path),
+                probes=str(source),
+                seconds=seconds,
+                most=_MOST_SAMPLES,
+            )
+        return reply["milliseconds"]
+
+
+def sample_milliseconds(call: Any, seconds: float) -> list[float]:
+    """Return the milliseconds of repeated calls: at least 5, at most 200, for about `seconds`, after 5 to warm up."""
+    for _ in range(5):
+        call()
+    samples: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(samples) < _MOST_SAMPLES and (time.perf_counter() < end or len(samples) < 5):
+        start = time.perf_counter()
+        call()
+        samples.append((time.perf_counter() - start) * 1e3)
+    return samples
+
+
+def _save_probes(path: Path, probes: list[Inputs]) -> None:
+    arrays = {f"{index}/{name}": value for index, inputs in enumerate(probes) for name, value in inputs.items()}
+    np.savez(path, **arrays)  # type: ignore[arg-type]

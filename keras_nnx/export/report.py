@@ -1,0 +1,162 @@
+"""Stage 6: what was exported, what was proven, and how fast and large it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from keras_nnx.export.proof.comparison import Parity
+from keras_nnx.export.signature import Signature
+
+
+@dataclasses.dataclass(frozen=True)
+class Latency:
+    """Time of one call with a batch of one (or the model's fixed batch), on one thread, in milliseconds."""
+
+    median: float
+    p95: float
+    runs: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+    """One exported file or directory.
+
+    Args:
+        format: `"saved_model"`, `"onnx"` or `"tflite"`.
+        path: Where it is.
+        precision: `"float32"` or `"int8"`.
+        sha256: Of the file; of a directory, of the sorted list of its files with their hashes.
+        size_bytes: All files together.
+        files: Hash of each file, by its name within the export directory.
+        operators: Operators of the file, with their counts.
+        float_operators: In an int8 file, those that compute in float.
+        parity: How its answers compare to the model's; None if the proof was not asked for.
+        latency_ms: How long a call takes; None if the proof was not asked for.
+    """
+
+    format: str
+    path: Path
+    precision: str
+    sha256: str
+    size_bytes: int
+    files: dict[str, str]
+    operators: dict[str, int]
+    float_operators: dict[str, int] | None = None
+    parity: Parity | None = None
+    latency_ms: Latency | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields in types that JSON knows; the path is its last part."""
+        return {**dataclasses.asdict(self), "path": self.path.name}
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportReport:
+    """The result of an export or of a verification.
+
+    Args:
+        directory: The export directory.
+        model: Name of the model.
+        parameters: Number of its weights.
+        precision: What was asked for.
+        signature: Inputs and outputs, the same in all formats.
+        labels: Names of the classes, or none.
+        metadata: What the caller gave.
+        versions: Of everything that took part.
+        artifacts: By format.
+        notes: What else is worth knowing.
+    """
+
+    directory: Path
+    model: str
+    parameters: int
+    precision: str
+    signature: Signature
+    labels: tuple[str, ...]
+    metadata: dict[str, Any]
+    versions: dict[str, str]
+    artifacts: dict[str, Artifact]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def proven(self) -> bool:
+        """Whether every artifact was run in its runtime and agreed with the model."""
+        return all(artifact.parity is not None and artifact.parity.passed for artifact in self.artifacts.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report in types that JSON knows."""
+        return {
+            "model": self.model,
+            "parameters": self.parameters,
+            "precision": self.precision,
+            "signature": self.signature.to_dict(),
+            "labels": list(self.labels),
+            "metadata": self.metadata,
+            "versions": self.versions,
+            "artifacts": {name: artifact.to_dict() for name, artifact in self.artifacts.items()},
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, directory: Path, values: dict[str, Any]) -> ExportReport:
+        """Return the report that `to_dict` wrote, for artifacts in `directory`."""
+        from keras_nnx.export.manifest import ARTIFACT_NAMES
+
+        artifacts = {}
+        for name, row in values["artifacts"].items():
+            artifacts[name] = Artifact(
+                **{
+                    **row,
+                    "path": directory / ARTIFACT_NAMES[name],
+                    "parity": Parity(**row["parity"]) if row["parity"] else None,
+                    "latency_ms": Latency(**row["latency_ms"]) if row["latency_ms"] else None,
+                }
+            )
+        return cls(
+            directory=directory,
+            model=values["model"],
+            parameters=values["parameters"],
+            precision=values["precision"],
+            signature=Signature.from_dict(values["signature"]),
+            labels=tuple(values["labels"]),
+            metadata=values["metadata"],
+            versions=values["versions"],
+            artifacts=artifacts,
+            notes=tuple(values["notes"]),
+        )
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Return the report as JSON, and write it to `path` if one is given."""
+        text = json.dumps(self.to_dict(), indent=2)
+        if path is not None:
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        return text
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """Return the report as one page that loads nothing from elsewhere, and write it to `path` if one is given.
+
+        Raises:
+            ImportError: If jinja2 is missing.
+        """
+        from keras_nnx._html import render
+
+        text = render("export.html.jinja", report=self)
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        from keras_nnx._tables import artifact_table
+
+        console = Console(width=110, color_system=None, file=None, record=False)
+        with console.capture() as capture:
+            console.print(f"{self.model}, {self.precision}, in {self.directory}", highlight=False, markup=False)
+            console.print(artifact_table(list(self.artifacts.values())))
+            for note in self.notes:
+                console.print(note, highlight=False, markup=False)
+        return capture.get().rstrip()

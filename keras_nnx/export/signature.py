@@ -1,0 +1,178 @@
+"""Stage 1: the names, dtypes and dimensions of a model, the same in every format."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from keras_nnx.export.errors import SignatureError
+
+_DIMENSIONS = {2: ("length",), 3: ("time", "features"), 4: ("height", "width", "channels")}
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorSignature:
+    """One input or output: its name, its shape (a dynamic dimension is a name) and its dtype."""
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: str
+
+    def resolve(self, sizes: dict[str, int]) -> tuple[int, ...]:
+        """Return the shape with `sizes` put in for the dynamic dimensions."""
+        return tuple(sizes[size] if isinstance(size, str) else size for size in self.shape)
+
+    @property
+    def static_shape(self) -> tuple[int | None, ...]:
+        """The shape with None for the dynamic dimensions."""
+        return tuple(None if isinstance(size, str) else size for size in self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.dtype}[{', '.join(str(size) for size in self.shape)}]"
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """The inputs and outputs of a model, in a fixed order."""
+
+    inputs: tuple[TensorSignature, ...]
+    outputs: tuple[TensorSignature, ...]
+
+    @property
+    def dynamic_dimensions(self) -> tuple[str, ...]:
+        """Names of the dimensions of the inputs that may take any size."""
+        return tuple(dict.fromkeys(d for spec in self.inputs for d in spec.shape if isinstance(d, str)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `from_dict` reads, in types that JSON knows."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Signature:
+        """Return the signature that `to_dict` wrote."""
+
+        def read(rows: list[dict[str, Any]]) -> tuple[TensorSignature, ...]:
+            return tuple(TensorSignature(row["name"], tuple(row["shape"]), row["dtype"]) for row in rows)
+
+        return cls(inputs=read(values["inputs"]), outputs=read(values["outputs"]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A model as a function from named tensors to named tensors, at inference."""
+
+    model: keras.Model
+    signature: Signature
+    call: Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def read_signature(model: keras.Model, input_signature: Any = None) -> Program:
+    """Return `model` as a function of named tensors, with its signature.
+
+    Args:
+        model: A Keras model. Functional and built sequential models know their inputs.
+        input_signature: For other models, or to narrow the inputs of those: the model's input structure (a tensor
+            specification, or a list, tuple or dict of them), each with `shape` and `dtype`, and a `name` or not.
+
+    Raises:
+        SignatureError: If the inputs are unknown, two of them have one name, or a shape has no known rank.
+    """
+    structure = _input_structure(model, input_signature)
+    flat = keras.tree.flatten(structure)
+    inputs = _specifications(flat, _input_names(structure), prefix=len(flat) > 1)
+    names = [spec.name for spec in inputs]
+
+    def call_structured(tensors: dict[str, Any]) -> Any:
+        packed = keras.tree.pack_sequence_as(structure, [tensors[name] for name in names])
+        return model(packed, training=False)
+
+    placeholders = {
+        spec.name: keras.KerasTensor(spec.static_shape, dtype=spec.dtype, name=spec.name) for spec in inputs
+    }
+    try:
+        symbolic = call_structured(placeholders)
+    except Exception as error:
+        raise SignatureError(
+            f"The model {model.name!r} cannot be called on inputs of {', '.join(map(str, inputs))}: {error}"
+        ) from error
+    outputs = _specifications(keras.tree.flatten(symbolic), _output_names(model, symbolic), prefix=True)
+
+    def call(tensors: dict[str, Any]) -> dict[str, Any]:
+        return dict(zip((spec.name for spec in outputs), keras.tree.flatten(call_structured(tensors)), strict=True))
+
+    return Program(model, Signature(inputs, outputs), call)
+
+
+def _input_structure(model: keras.Model, input_signature: Any) -> Any:
+    if input_signature is not None:
+        return input_signature
+    # A sequential model is a functional one inside, once it is built.
+    inner = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
+    known = getattr(inner, "_inputs_struct", None)
+    if known is None:
+        raise SignatureError(
+            f"The inputs of the model {model.name!r} are not known: pass input_signature=keras.Input(shape, dtype=...) "
+            f"(or a list or dict of them, as the model takes them), or call the model once on real data if it is "
+            f"sequential."
+        )
+    return known
+
+
+def _input_names(structure: Any) -> list[str]:
+    flat = keras.tree.flatten(structure)
+    given = [getattr(entry, "name", None) for entry in flat]
+    if all(given):
+        return [str(name) for name in given]
+    if isinstance(structure, dict):
+        return [str(key) for key in sorted(structure)]
+    return ["input"] if len(flat) == 1 else [f"input_{index}" for index in range(1, len(flat) + 1)]
+
+
+def _output_names(model: keras.Model, symbolic: Any) -> list[str]:
+    flat = keras.tree.flatten(symbolic)
+    if isinstance(symbolic, dict) and len(symbolic) == len(flat):
+        return [str(key) for key in sorted(symbolic)]
+    names = getattr(model, "output_names", None)
+    if names and len(names) == len(flat):
+        return _unique(list(names))
+    return ["output"] if len(flat) == 1 else [f"output_{index}" for index in range(1, len(flat) + 1)]
+
+
+def _unique(names: list[str]) -> list[str]:
+    seen: dict[str, int] = {}
+    result = []
+    for name in names:
+        count = seen.get(name, 0)
+        seen[name] = count + 1
+        result.append(f"{name}_{count}" if count else name)
+    return result
+
+
+def _specifications(flat: Sequence[Any], names: list[str], *, prefix: bool) -> tuple[TensorSignature, ...]:
+    if len(set(names)) != len(names):
+        raise SignatureError(f"Two inputs or outputs have one name among {names}: give each its own.")
+    result = []
+    for tensor, name in zip(flat, names, strict=True):
+        if not hasattr(tensor, "shape") or not hasattr(tensor, "dtype"):
+            raise SignatureError(
+                f"input_signature holds {tensor!r}: give every input as keras.Input(shape, dtype=...)."
+            )
+        shape = getattr(tensor.shape, "as_list", lambda shape=tensor.shape: shape)()
+        dtype = keras.backend.standardize_dtype(tensor.dtype)
+        result.append(TensorSignature(name, _named_shape(tuple(shape), name if prefix else ""), dtype))
+    return tuple(result)
+
+
+def _named_shape(shape: tuple[int | None, ...], prefix: str) -> tuple[int | str, ...]:
+    inner = _DIMENSIONS.get(len(shape), tuple(f"dimension_{axis}" for axis in range(1, len(shape))))
+    names = ("batch", *(f"{prefix}_{name}" if prefix else name for name in inner))
+    return tuple(name if size is None else int(size) for size, name in zip(shape, names, strict=False))
+
+
+def element_count(shape: tuple[int, ...]) -> int:
+    """Return the number of elements of a tensor of `shape`."""
+    return math.prod(shape)

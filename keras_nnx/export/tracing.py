@@ -1,0 +1,70 @@
+"""Stage 2, put to use: a model becomes a frozen graph for one target."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from keras_nnx.export.lowering import stock as _stock  # noqa: F401  (its decorators fill the registry)
+from keras_nnx.export.lowering.layers import float32_compute, lowered_layers
+from keras_nnx.export.lowering.operators import decompose
+from keras_nnx.export.signature import Program
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenGraph:
+    """A graph without variables, and the tensors that stand for the inputs and outputs, by name."""
+
+    graph_def: Any
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+
+
+def tensor_specifications(program: Program) -> dict[str, tf.TensorSpec]:
+    """Return the inputs of `program` as TensorFlow describes them."""
+    return {
+        spec.name: tf.TensorSpec(spec.static_shape, spec.dtype, name=spec.name) for spec in program.signature.inputs
+    }
+
+
+def traceable(program: Program) -> tf.types.experimental.PolymorphicFunction:
+    """Return `program` as a `tf.function` over a dict of named tensors."""
+    return tf.function(program.call, autograph=False)
+
+
+def trace(program: Program, target: str) -> FrozenGraph:
+    """Trace `program` with the lowerings for `target`, put its variables in as constants, decompose its operators."""
+    with float32_compute(program.model), lowered_layers(program.model, target):
+        concrete = traceable(program).get_concrete_function(tensor_specifications(program))
+    frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
+    graph_def = frozen.graph.as_graph_def()
+    captured = _freeze_captures(graph_def, concrete)
+    arguments = [tensor for tensor in frozen.inputs if tensor.op.name not in captured]
+    # A flattened dict is in the order of its sorted keys, on both sides.
+    inputs = zip(sorted(spec.name for spec in program.signature.inputs), arguments, strict=True)
+    outputs = zip(sorted(spec.name for spec in program.signature.outputs), frozen.outputs, strict=True)
+    return FrozenGraph(
+        graph_def=decompose(graph_def, target),
+        inputs={name: tensor.name for name, tensor in inputs},
+        outputs={name: tensor.name for name, tensor in outputs},
+    )
+
+
+def _freeze_captures(graph_def: Any, concrete: Any) -> set[str]:
+    """Turn the placeholders of captured eager tensors into constants; freezing does that for variables only."""
+    captures = {
+        internal.op.name: external
+        for external, internal in concrete.graph.captures
+        if external.dtype not in (tf.resource, tf.variant)
+    }
+    for node in graph_def.node:
+        if node.op == "Placeholder" and node.name in captures:
+            value = captures[node.name].numpy()
+            node.op = "Const"
+            node.ClearField("attr")
+            node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
+            node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+    return set(captures)
