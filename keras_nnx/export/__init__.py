@@ -6,7 +6,7 @@ import importlib.util
 
 _MISSING = [
     package
-    for package in ("tensorflow", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert", "ai_edge_quantizer")
+    for package in ("tensorflow", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert")
     if importlib.util.find_spec(package) is None
 ]
 if _MISSING:

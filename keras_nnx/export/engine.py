@@ -164,15 +164,16 @@ class _Job:
 
             proto = convert_to_onnx(self.program.model, frozen, self.program.signature)
             save_onnx(proto, path, self.labels)
+            if self.precision == "int8":
+                from keras_nnx.export.conversion.quantized_onnx import quantize_onnx
+
+                assert self.samples is not None  # checked at the start
+                quantize_onnx(path, self.samples)
         else:
             from keras_nnx.export.conversion.tflite import convert_to_tflite
 
-            convert_to_tflite(self.program, frozen, path, self.worker)
-        if self.precision == "int8":
-            from keras_nnx.export.quantization import quantize
-
-            assert self.samples is not None  # checked at the start
-            quantize(target, path, self.samples)
+            samples = self.samples if self.precision == "int8" else None
+            convert_to_tflite(self.program, frozen, path, self.worker, samples)
 
 
 def _check_arguments(model: Any, formats: Sequence[str], precision: str, tolerance: float | None) -> None:

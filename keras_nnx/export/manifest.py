@@ -21,7 +21,7 @@ FORMAT = "keras_nnx.export"
 FORMAT_VERSION = 1
 ARTIFACT_NAMES = {"saved_model": "saved_model", "onnx": "model.onnx", "tflite": "model.tflite"}
 MANIFEST, PROBES, LABELS = "manifest.json", "probes.npz", "labels.txt"
-_PACKAGES = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert", "ai-edge-quantizer", "numpy")
+_PACKAGES = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
 
 
 def versions() -> dict[str, str]:

@@ -6,6 +6,8 @@ import re
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from keras_nnx.export.conversion.saved_model import write_frozen_saved_model
 from keras_nnx.export.errors import ConverterCrashError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
@@ -16,17 +18,26 @@ from keras_nnx.export.workers import Worker, WorkerError
 TIMEOUT_SECONDS = 900.0
 
 
-def convert_to_tflite(program: Program, frozen: FrozenGraph, path: Path, worker: Worker) -> None:
-    """Write the TFLite file of a frozen graph, with builtin operators only.
+def convert_to_tflite(
+    program: Program, frozen: FrozenGraph, path: Path, worker: Worker, samples: dict[str, np.ndarray] | None = None
+) -> None:
+    """Write the TFLite file of a frozen graph, with builtin operators only; in int8 if there are calibration samples.
+
+    An operator that has no int8 kernel stays in float; inputs and outputs keep their dtypes.
 
     Raises:
         UnsupportedOperatorError: If an operator has no builtin.
         ConverterCrashError: If the converter dies, hangs or fails in another way.
     """
     with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
-        write_frozen_saved_model(program, frozen, Path(folder))
+        source, calibration = Path(folder, "saved_model"), Path(folder, "calibration.npz")
+        write_frozen_saved_model(program, frozen, source)
+        arguments = {"source": str(source), "destination": str(path)}
+        if samples is not None:
+            np.savez(calibration, **samples)  # type: ignore[arg-type]
+            arguments["calibration"] = str(calibration)
         try:
-            worker.call("convert_tflite", TIMEOUT_SECONDS, source=folder, destination=str(path))
+            worker.call("convert_tflite", TIMEOUT_SECONDS, **arguments)
         except WorkerError as error:
             _raise_named(program, frozen, error)
 

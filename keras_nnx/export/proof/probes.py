@@ -14,6 +14,8 @@ from keras_nnx.export.signature import Signature, TensorSignature
 DYNAMIC_SIZES = (16, 24)
 """Two sizes for every dynamic dimension except the batch."""
 LARGE = 100.0
+MOST_SAMPLES = 128
+SAMPLE_BYTES = 8_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +54,21 @@ def make_probes(
     if padding is not None:
         probes.append(Probe("masked", {name: _padded(value, padding) for name, value in ordinary.items()}))
     if samples is not None:
-        count = 3 if signature.inputs[0].shape[0] == "batch" else signature.inputs[0].shape[0]
-        probes.append(Probe("samples", {name: value[:count] for name, value in samples.items()}))
+        probes += _sample_probes(signature, samples)
     return probes
+
+
+def _sample_probes(signature: Signature, samples: dict[str, np.ndarray]) -> list[Probe]:
+    """Return real samples as probes: one large batch, as far as it stays small in bytes; or single fixed batches."""
+    bytes_each = sum(value[:1].nbytes for value in samples.values())
+    available = len(next(iter(samples.values())))
+    count = min(available, MOST_SAMPLES, max(3, SAMPLE_BYTES // bytes_each))
+    fixed = signature.inputs[0].shape[0]
+    step = count if isinstance(fixed, str) else fixed
+    return [
+        Probe(f"samples_{start // step}", {name: value[start : start + step] for name, value in samples.items()})
+        for start in range(0, count - step + 1, step)
+    ]
 
 
 def _sizes(signature: Signature) -> Iterator[dict[str, int]]:

@@ -1,0 +1,1 @@
+"""The demonstration: real data in, a trained model, proven artifacts and a report out."""
