@@ -7,10 +7,17 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
-from keras_nnx import blocks, layers, models
 from keras_nnx._version import __version__
+
+# The command prints its help without waiting for TensorFlow. In a program, the layers are imported here and now, so
+# that Keras knows their names when it loads a model.
+_AS_COMMAND = os.path.basename((getattr(sys, "argv", None) or [""])[0]) in ("keras-nnx", "-m")  # noqa: PTH119
+if TYPE_CHECKING or not _AS_COMMAND:
+    from keras_nnx import blocks, layers, models
 
 if TYPE_CHECKING:
     from keras_nnx import data, export
@@ -28,7 +35,7 @@ __all__ = [
     "verify_export",
 ]
 
-_LAZY_ROOMS = ("data", "export")
+_LAZY_ROOMS = ("blocks", "data", "export", "layers", "models")
 _LAZY_FUNCTIONS = {
     "benchmark_export": "keras_nnx.export",
     "export_model": "keras_nnx.export",

@@ -36,22 +36,21 @@ def artifact_table(artifacts: Sequence[Artifact], accuracies: Sequence[float] | 
     """Return a table with a row for each artifact, and their test accuracies if they were measured."""
     table = Table(box=None, pad_edge=False)
     for heading in ("artifact", "precision", "proof"):
-        table.add_column(heading)
-    for heading in ("max error", "size", "median", "p95"):
+        table.add_column(heading, no_wrap=True)
+    quantized = any(artifact.parity is not None and artifact.parity.sqnr_db is not None for artifact in artifacts)
+    headings = ["max error", "SQNR", "size", "median ms", "p95 ms"]
+    for heading in headings if quantized else [heading for heading in headings if heading != "SQNR"]:
         table.add_column(heading, justify="right", no_wrap=True)
     if accuracies is not None:
-        table.add_column("test accuracy", justify="right")
+        table.add_column("accuracy", justify="right", no_wrap=True)
     for index, artifact in enumerate(artifacts):
         parity, latency = artifact.parity, artifact.latency_ms
-        cells = [
-            FORMAT_NAMES[artifact.format],
-            artifact.precision,
-            describe_parity(artifact),
-            f"{parity.max_abs_error:.1e}" if parity else "",
-            human_size(artifact.size_bytes),
-            f"{latency.median:.3f} ms" if latency else "",
-            f"{latency.p95:.3f} ms" if latency else "",
-        ]
+        cells = [FORMAT_NAMES[artifact.format], artifact.precision, "proven" if parity else "not proven"]
+        cells.append(f"{parity.max_abs_error:.1e}" if parity else "")
+        if quantized:
+            cells.append(f"{parity.sqnr_db:.1f} dB" if parity is not None and parity.sqnr_db is not None else "")
+        cells.append(human_size(artifact.size_bytes))
+        cells += [f"{latency.median:.3f}", f"{latency.p95:.3f}"] if latency else ["", ""]
         if accuracies is not None:
             cells.append(f"{accuracies[index]:.2%}")
         table.add_row(*(Text(cell) for cell in cells))

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 MODELS = ("vit", "resnet")
-DEFAULT_EPOCHS = {"vit": 80, "resnet": 40}
+DEFAULT_EPOCHS = {"vit": 100, "resnet": 30}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,8 +17,8 @@ def build_classifier(configuration: Configuration, data: DataPipelines) -> keras
     """Return the untrained classifier for the images of `data`."""
     shape, classes = data.info.image_shape, data.info.num_classes
     if configuration.model == "resnet":
-        return models.ResNet(shape, classes, filters=(16, 32, 64), blocks=(1, 1, 1))
-    return models.ViT(shape, classes, patch_size=2, dim=64, depth=4, num_heads=4, dropout=0.1, stochastic_depth=0.1)
+        return models.ResNet(shape, classes, filters=(32, 64, 128), blocks=(1, 1, 1))
+    return models.ViT(shape, classes, patch_size=2, dim=64, depth=3, num_heads=4, dropout=0.1)
 
 
 def train(

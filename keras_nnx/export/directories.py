@@ -65,7 +65,9 @@ def check_replaceable(directory: Path, *, overwrite: bool, ours: Callable[[Path]
     except OSError as error:
         raise OutputDirectoryError(f"{directory} cannot be read: {error.strerror or error}.") from error
     if not overwrite:
-        raise OutputDirectoryError(f"{directory} is not empty: allow it to be overwritten, or name another directory.")
+        raise OutputDirectoryError(
+            f"{directory} is not empty: pass overwrite=True (on the command line --overwrite), or name another."
+        )
     if not ours(directory):
         raise OutputDirectoryError(
             f"{directory} holds files that keras_nnx did not write, and is not overwritten: name another directory."

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_nnx._stderr import held_back_stderr
 from keras_nnx.export.errors import SignatureError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.signature import Signature
@@ -68,7 +69,8 @@ def inspect_tflite(path: Path, signature: Signature, model: keras.Model | None =
                 "", operator, "tflite", f"It is not a builtin operator (subgraph {subgraph}), and the runtime lacks it."
             )
         counts[operator] += 1
-    interpreter = Interpreter(model_path=str(path))
+    with held_back_stderr():
+        interpreter = Interpreter(model_path=str(path))
     runners = interpreter.get_signature_list()
     if list(runners) != ["serving_default"]:
         raise SignatureError(f"tflite: the file has the signatures {list(runners)} instead of serving_default.")

@@ -32,7 +32,7 @@ class Worker:
     """
 
     def __init__(self) -> None:
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close())
         self._process = subprocess.Popen(
             [sys.executable, "-I", str(_SCRIPT)],
             stdin=subprocess.PIPE,

@@ -14,7 +14,7 @@ import numpy as np
 from keras_nnx.export.errors import ConverterCrashError
 
 OPERATORS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-"""Quantised where they stand. Normalisations, softmax and sums stay in float: they cost accuracy and hold no weights."""
+"""What is quantised. Normalisations, softmax and sums stay in float: they cost accuracy and hold no weights."""
 _BATCH = 32
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from keras_nnx._stderr import held_back_stderr
 from keras_nnx.export.errors import ExportError
 from keras_nnx.export.workers import Worker
 
@@ -71,8 +72,10 @@ class LiteRt:
     def __init__(self, path: Path, threads: int = 1) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
-        self._runner = self._interpreter.get_signature_runner("serving_default")
+        with held_back_stderr():
+            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+            self._runner = self._interpreter.get_signature_runner("serving_default")
 
     def __call__(self, inputs: Inputs) -> Outputs:
         """Run one batch; the interpreter takes the batch's own shape."""

@@ -1,0 +1,66 @@
+"""`keras-nnx export`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """Target formats."""
+
+    saved_model = "saved_model"
+    onnx = "onnx"
+    tflite = "tflite"
+
+
+class Precision(StrEnum):
+    """Precisions."""
+
+    float32 = "float32"
+    int8 = "int8"
+
+
+def command(
+    model: Annotated[Path, typer.Argument(help="A .keras file.", show_default=False)],
+    directory: Annotated[Path, typer.Argument(help="Where the artifacts go.", show_default=False)],
+    formats: Annotated[
+        list[Format] | None, typer.Option("--format", help="May be given several times.", show_default="all")
+    ] = None,
+    precision: Annotated[Precision, typer.Option(help="int8 applies to ONNX and TFLite.")] = Precision.float32,
+    calibration: Annotated[
+        Path | None, typer.Option(help="A .npy file with real inputs, or a .npz with one array an input, for int8.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="A text file with one class name a line.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export in the directory.")] = False,
+) -> None:
+    """Export a .keras file, and prove every artifact in its own runtime.
+
+    The file is loaded in Keras's safe mode: code that is stored in it does not run.
+
+    Example: keras-nnx export model.keras build/model --format onnx --labels labels.txt
+    """
+    import keras
+    import numpy as np
+
+    from keras_nnx.export import ExportError, export_model
+
+    if not model.is_file():
+        raise ExportError(f"{model} is no file: name a .keras file that model.save() wrote.")
+    samples = None
+    if calibration is not None:
+        loaded = np.load(calibration, allow_pickle=False)
+        samples = loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    report = export_model(
+        keras.models.load_model(model, compile=False, safe_mode=True),
+        directory,
+        formats=tuple(chosen.value for chosen in formats or Format),
+        precision=precision.value,
+        calibration=samples,
+        labels=labels.read_text(encoding="utf-8").split("\n")[:-1] if labels else None,
+        overwrite=overwrite,
+    )
+    typer.echo(str(report))

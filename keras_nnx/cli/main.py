@@ -1,0 +1,91 @@
+"""The command's entry: it collects the subcommands and turns every refusal into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from keras_nnx._version import __version__
+from keras_nnx.cli import benchmark, demo, doctor, export, verify
+from keras_nnx.cli._start import after_quiet_start
+
+# Recent versions of typer carry their own copy of click: its classes are reached through typer.
+_USAGE_ERROR: Any = typer.BadParameter.__base__
+
+DONE, REFUSED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="keras-nnx",
+    help="""Train Keras models, and export them as SavedModel, ONNX and TFLite files that are proven to run.
+
+    Every artifact is loaded in its own runtime and compared with the model before it is put in place. What cannot
+    be proven is refused with the reason.
+
+    Exit codes: 0 done, 1 refused with the reason, 2 wrong usage.""",
+    epilog="Start with: keras-nnx demo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (demo, export, verify, benchmark, doctor):
+    app.command(name=module.__name__.rpartition(".")[2])(after_quiet_start(module.command))
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"keras-nnx {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code; nothing that a user can cause ends in a traceback."""
+    errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    try:
+        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except _USAGE_ERROR as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            errors.print(f"keras-nnx: {error.format_message()} (see {_command_path(error)} --help)")
+        return WRONG_USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        errors.print("keras-nnx: interrupted; nothing was written.")
+        return INTERRUPTED
+    except Exception as error:
+        message = refusal(error)
+        if message is None:
+            raise
+        errors.print(f"keras-nnx: {message}")
+        return REFUSED
+    return code if isinstance(code, int) else DONE
+
+
+def refusal(error: Exception) -> str | None:
+    """Return the one line that a user needs to see, or None for what can only be a defect of this package."""
+    from keras_nnx.export.errors import ExportError
+
+    if isinstance(error, ExportError | ImportError | ValueError):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError):
+        where = f" ({os.fspath(error.filename)})" if isinstance(error.filename, str | os.PathLike) else ""
+        return f"{error.strerror or error}{where}."
+    if type(error).__module__.startswith("tensorflow"):
+        return " ".join(str(error).split())
+    return None
+
+
+def _command_path(error: Any) -> str:
+    return error.ctx.command_path if error.ctx is not None else "keras-nnx"
