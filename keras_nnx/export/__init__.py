@@ -22,6 +22,7 @@ from keras_nnx.export.errors import (  # noqa: E402
     OutputDirectoryError,
     ParityError,
     SignatureError,
+    UnsupportedModelError,
     UnsupportedOperatorError,
 )
 from keras_nnx.export.lowering import register_decomposition, register_lowering  # noqa: E402
@@ -42,6 +43,7 @@ __all__ = [
     "Signature",
     "SignatureError",
     "TensorSignature",
+    "UnsupportedModelError",
     "UnsupportedOperatorError",
     "benchmark_export",
     "export_model",

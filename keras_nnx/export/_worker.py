@@ -14,14 +14,14 @@ import time
 from typing import Any
 
 
-def convert_tflite(source: str, destination: str, calibration: str | None = None) -> dict[str, Any]:
+def convert_tflite(source: str, destination: str, calibration: str | None = None, batch: int = 1) -> dict[str, Any]:
     """Convert the SavedModel in `source` to a TFLite file with builtin operators; in int8, if there is calibration."""
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(source, signature_keys=["serving_default"])
     if calibration is not None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: _examples(calibration)
+        converter.representative_dataset = lambda: _examples(calibration, batch)
     content = converter.convert()
     with open(destination, "wb") as file:  # noqa: PTH123
         file.write(content)
@@ -62,14 +62,14 @@ def time_saved_model(path: str, probes: str, seconds: float, most: int) -> dict[
     return {"milliseconds": samples, "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
-def _examples(calibration: str) -> Any:
-    """Yield the calibration examples one at a time, as the converter asks for them."""
+def _examples(calibration: str, batch: int) -> Any:
+    """Yield the calibration examples in batches, as the converter asks for them."""
     import numpy as np
 
     with np.load(calibration, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
-    for index in range(len(next(iter(arrays.values())))):
-        yield "serving_default", {name: value[index : index + 1] for name, value in arrays.items()}
+    for start in range(0, len(next(iter(arrays.values()))) - batch + 1, batch):
+        yield "serving_default", {name: value[start : start + batch] for name, value in arrays.items()}
 
 
 _loaded: dict[tuple[str, int], Any] = {}

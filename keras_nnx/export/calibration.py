@@ -36,6 +36,9 @@ def read_calibration(calibration: Any, signature: Signature) -> dict[str, np.nda
             break
     if count == 0:
         raise CalibrationError("The calibration holds no example: pass at least one batch of real inputs.")
+    fixed = signature.inputs[0].shape[0]
+    if isinstance(fixed, int) and count < fixed:
+        raise CalibrationError(f"The model takes batches of {fixed}, but the calibration holds {count} examples.")
     try:
         return {name: np.concatenate(values)[:MOST_EXAMPLES] for name, values in rows.items()}
     except ValueError as error:

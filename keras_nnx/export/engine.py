@@ -16,20 +16,21 @@ from keras_nnx.export.benchmark import measure_latency
 from keras_nnx.export.calibration import read_calibration
 from keras_nnx.export.conversion.saved_model import write_saved_model
 from keras_nnx.export.directories import staged_directory
-from keras_nnx.export.errors import CalibrationError, ExportError
+from keras_nnx.export.errors import CalibrationError, ExportError, UnsupportedModelError
 from keras_nnx.export.manifest import ARTIFACT_NAMES, hash_files, is_export, versions, write_manifest
 from keras_nnx.export.proof.comparison import TOLERANCE
 from keras_nnx.export.proof.probes import make_probes
 from keras_nnx.export.proof.reference import Reference, make_references
 from keras_nnx.export.report import Artifact, ExportReport
 from keras_nnx.export.signature import Program, read_signature
-from keras_nnx.export.tracing import trace
+from keras_nnx.export.tracing import refuse_state, trace
 from keras_nnx.export.verify import inspect_artifact, open_runtime, prove
 from keras_nnx.export.workers import Worker, borrowed_worker
 
 FORMATS = ("saved_model", "onnx", "tflite")
 PRECISIONS = ("float32", "int8")
 _LATENCY_SECONDS = 0.5
+_QUANTIZED_MARKS = {"QuantizeLinear", "DequantizeLinear", "QUANTIZE", "DEQUANTIZE"}
 
 
 def export_model(
@@ -89,6 +90,7 @@ def export_model(
         borrowed_worker() as worker,
     ):
         program = read_signature(model, input_signature)
+        refuse_state(program)
         samples = read_calibration(calibration, program.signature)
         if precision == "int8" and samples is None:
             raise CalibrationError('precision="int8" needs calibration: pass a few batches of real inputs.')
@@ -135,6 +137,12 @@ class _Job:
         self._convert(target, path)
         operators = inspect_artifact(target, path, self.program.signature, self.program.model)
         precision = "float32" if target == "saved_model" else self.precision
+        in_float = inspection.float_operators(path, target) if precision == "int8" else None
+        if in_float is not None and not _QUANTIZED_MARKS & set(operators):
+            raise UnsupportedModelError(
+                f"{target}: int8 applies to none of the operators of this model ({', '.join(operators)}): export it in "
+                f"float32."
+            )
         parity = latency = None
         if self.verify:
             runtime = open_runtime(target, path, self.worker)
@@ -149,7 +157,7 @@ class _Job:
             size_bytes=size,
             files=files,
             operators=operators,
-            float_operators=inspection.float_operators(path, target) if precision == "int8" else None,
+            float_operators=in_float,
             parity=parity,
             latency_ms=latency,
         )
@@ -168,7 +176,8 @@ class _Job:
                 from keras_nnx.export.conversion.quantized_onnx import quantize_onnx
 
                 assert self.samples is not None  # checked at the start
-                quantize_onnx(path, self.samples)
+                batch = self.program.signature.inputs[0].shape[0]
+                quantize_onnx(path, self.samples, None if isinstance(batch, str) else batch)
         else:
             from keras_nnx.export.conversion.tflite import convert_to_tflite
 

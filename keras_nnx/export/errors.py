@@ -11,6 +11,10 @@ class SignatureError(ExportError):
     """The inputs or outputs of the model cannot be told, or have no equal in the target format."""
 
 
+class UnsupportedModelError(ExportError):
+    """A layer keeps something that no artifact can: state between calls, or weights in half precision."""
+
+
 class UnsupportedOperatorError(ExportError):
     """A layer computes something that the target cannot run.
 
@@ -28,6 +32,12 @@ class UnsupportedOperatorError(ExportError):
         self.operator = operator
         self.target = target
         self.remedy = remedy
+
+
+REPLACE_THE_LAYER = (
+    "Replace the layer by one that does without it, teach the engine another way with "
+    "nnx.export.register_lowering, or leave this format out."
+)
 
 
 class ParityError(ExportError):

@@ -14,7 +14,6 @@ from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.signature import Signature
 
 _STANDARD_DOMAINS = ("", "ai.onnx")
-_QUANTIZED_DTYPES = ("int8", "uint8", "int16", "int32")
 
 
 def inspect_onnx(path: Path, signature: Signature, model: keras.Model | None = None) -> dict[str, int]:

@@ -11,6 +11,7 @@ import keras
 
 from keras_nnx.export.errors import SignatureError
 
+_DTYPES = ("float32", "float64", "float16", "int8", "uint8", "int16", "int32", "int64", "bool")
 _DIMENSIONS = {2: ("length",), 3: ("time", "features"), 4: ("height", "width", "channels")}
 
 
@@ -163,6 +164,11 @@ def _specifications(flat: Sequence[Any], names: list[str], *, prefix: bool) -> t
             )
         shape = getattr(tensor.shape, "as_list", lambda shape=tensor.shape: shape)()
         dtype = keras.backend.standardize_dtype(tensor.dtype)
+        if dtype not in _DTYPES:
+            raise SignatureError(
+                f"{name!r} has the dtype {dtype}; the runtimes share {', '.join(_DTYPES)} only. Keep text and the like "
+                f"outside of the exported model."
+            )
         result.append(TensorSignature(name, _named_shape(tuple(shape), name if prefix else ""), dtype))
     return tuple(result)
 

@@ -8,6 +8,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from keras_nnx.export.errors import SignatureError, UnsupportedModelError
+from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering import stock as _stock  # noqa: F401  (its decorators fill the registry)
 from keras_nnx.export.lowering.layers import float32_compute, lowered_layers
 from keras_nnx.export.lowering.operators import decompose
@@ -51,6 +53,36 @@ def trace(program: Program, target: str) -> FrozenGraph:
         inputs={name: tensor.name for name, tensor in inputs},
         outputs={name: tensor.name for name, tensor in outputs},
     )
+
+
+def refuse_state(program: Program) -> None:
+    """Raise for a model that changes its variables when it is called, and for weights in half precision.
+
+    An artifact would be frozen at the state of the moment, or answer differently from call to call.
+
+    Raises:
+        UnsupportedModelError: Naming the layer and the remedy.
+    """
+    for variable in program.model.variables:
+        if variable.dtype in ("float16", "bfloat16"):
+            raise UnsupportedModelError(
+                f"The weight {variable.path!r} is stored in {variable.dtype}, and artifacts compute in float32: build "
+                f'the model under keras.config.set_dtype_policy("float32") and copy the weights with set_weights().'
+            )
+    try:
+        with float32_compute(program.model):
+            graph = traceable(program).get_concrete_function(tensor_specifications(program)).graph.as_graph_def()
+    except Exception as error:
+        raise SignatureError(f"The model {program.model.name!r} cannot be traced by TensorFlow: {error}") from error
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    for node in nodes:
+        if node.op.startswith("Assign") and node.op.endswith("VariableOp"):
+            path = layer_path(program.model, node.name)
+            raise UnsupportedModelError(
+                f"The layer {path!r} changes its own variables when it is called at inference, which an exported file "
+                f"cannot do: make it stateless (of a recurrent layer, stateful=False; of a random one, none at "
+                f"inference)."
+            )
 
 
 def _freeze_captures(graph_def: Any, concrete: Any) -> set[str]:

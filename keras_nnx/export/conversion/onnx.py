@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import keras
 
 from keras_nnx._version import __version__
-from keras_nnx.export.errors import ConverterCrashError, UnsupportedOperatorError
+from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.signature import Signature, TensorSignature
 from keras_nnx.export.tracing import FrozenGraph
@@ -44,6 +45,12 @@ def convert_to_onnx(model: keras.Model, frozen: FrozenGraph, signature: Signatur
                 )
                 proto = optimizer.optimize_graph(converted, catch_errors=False).make_model(model.name)
         except Exception as error:
+            named = [
+                match for line in errors if (match := re.match(r"Tensorflow op \[(.+): (\w+)\] is not supp", line))
+            ]
+            if named:
+                node, operator = named[0].groups()
+                raise UnsupportedOperatorError(layer_path(model, node), operator, "onnx", REPLACE_THE_LAYER) from error
             last_words = "; ".join([*errors, f"{type(error).__name__}: {error}"])
             raise ConverterCrashError(f"onnx: tf2onnx failed on the model {model.name!r}: {last_words}") from error
     _refuse_untranslated(model, proto)
@@ -73,8 +80,7 @@ def _refuse_untranslated(model: keras.Model, proto: Any) -> None:
                     layer_path(model, node.name),
                     node.op_type,
                     "onnx",
-                    "Replace the layer by one without it, teach the engine with "
-                    "nnx.export.register_lowering, or leave 'onnx' out of formats.",
+                    REPLACE_THE_LAYER,
                 )
 
 

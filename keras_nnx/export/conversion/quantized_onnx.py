@@ -16,12 +16,18 @@ from keras_nnx.export.errors import ConverterCrashError
 OPERATORS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """What is quantised. Normalisations, softmax and sums stay in float: they cost accuracy and hold no weights."""
 _BATCH = 32
+_ERROR, _WARNING = 3, 2  # severities of ONNX Runtime's log
 
 
-def quantize_onnx(path: Path, samples: dict[str, np.ndarray]) -> None:
+def quantize_onnx(path: Path, samples: dict[str, np.ndarray], fixed_batch: int | None = None) -> None:
     """Replace the float32 file at `path` by an int8 one, calibrated on `samples`.
 
     Weights are int8 with a scale for each channel, activations int8 with one scale; inputs and outputs stay float32.
+
+    Args:
+        path: The file.
+        samples: Real inputs by name, with a batch axis.
+        fixed_batch: The batch that the model takes, if it takes only one.
 
     Raises:
         ConverterCrashError: If ONNX Runtime cannot quantise the model.
@@ -29,7 +35,7 @@ def quantize_onnx(path: Path, samples: dict[str, np.ndarray]) -> None:
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    reader = _reader(samples)
+    reader = _reader(samples, fixed_batch or _BATCH)
     with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
         prepared, quantized = Path(folder, "prepared.onnx"), Path(folder, "quantized.onnx")
         try:
@@ -50,15 +56,16 @@ def quantize_onnx(path: Path, samples: dict[str, np.ndarray]) -> None:
         path.write_bytes(quantized.read_bytes())
 
 
-def _reader(samples: dict[str, np.ndarray]) -> object:
+def _reader(samples: dict[str, np.ndarray], batch: int) -> object:
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):
         def __init__(self) -> None:
             count = len(next(iter(samples.values())))
+            count -= count % batch if count > batch else 0
             self._batches: Iterator[dict[str, np.ndarray]] = (
-                {name: value[start : start + _BATCH] for name, value in samples.items()}
-                for start in range(0, count, _BATCH)
+                {name: value[start : start + batch] for name, value in samples.items()}
+                for start in range(0, count, batch)
             )
 
         def get_next(self) -> dict[str, np.ndarray] | None:
@@ -70,11 +77,15 @@ def _reader(samples: dict[str, np.ndarray]) -> object:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the advice that the quantiser prints and logs from the terminal."""
+    import onnxruntime
+
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)
+    onnxruntime.set_default_logger_severity(_ERROR)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
         root.setLevel(level)
+        onnxruntime.set_default_logger_severity(_WARNING)

@@ -17,7 +17,7 @@ def write_saved_model(program: Program, path: Path) -> None:
     archive.track(program.model)
     with float32_compute(program.model):
         archive.add_endpoint("serve", traceable(program), input_signature=[tensor_specifications(program)])
-    archive.write_out(str(path), verbose=False)
+        archive.write_out(str(path), verbose=False)  # this is where the endpoint is traced
 
 
 def write_frozen_saved_model(program: Program, frozen: FrozenGraph, path: Path) -> None:

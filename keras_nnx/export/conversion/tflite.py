@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_nnx.export.conversion.saved_model import write_frozen_saved_model
-from keras_nnx.export.errors import ConverterCrashError, UnsupportedOperatorError
+from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.signature import Program
 from keras_nnx.export.tracing import FrozenGraph
@@ -32,10 +33,11 @@ def convert_to_tflite(
     with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
         source, calibration = Path(folder, "saved_model"), Path(folder, "calibration.npz")
         write_frozen_saved_model(program, frozen, source)
-        arguments = {"source": str(source), "destination": str(path)}
+        arguments: dict[str, Any] = {"source": str(source), "destination": str(path)}
         if samples is not None:
             np.savez(calibration, **samples)  # type: ignore[arg-type]
-            arguments["calibration"] = str(calibration)
+            batch = program.signature.inputs[0].shape[0]
+            arguments |= {"calibration": str(calibration), "batch": 1 if isinstance(batch, str) else batch}
         try:
             worker.call("convert_tflite", TIMEOUT_SECONDS, **arguments)
         except WorkerError as error:
@@ -43,22 +45,29 @@ def convert_to_tflite(
 
 
 def _raise_named(program: Program, frozen: FrozenGraph, error: WorkerError) -> None:
-    """Raise what the converter's message means: the operators it has no builtin for, or a crash."""
-    operators = re.findall(r"tf\.(\w+)\(", _unsupported_part(str(error)))
-    if operators:
-        operator = operators[0]
-        nodes = [node.name for node in frozen.graph_def.node if node.op == operator]
-        path = layer_path(program.model, nodes[0]) if nodes else ""
+    """Raise what the converter's message means: an operator that it has no builtin for, or a crash."""
+    found = _located_operator(str(error)) or _listed_operator(str(error), frozen)
+    if found is not None:
+        operator, node = found
         raise UnsupportedOperatorError(
-            path,
-            operator,
-            "tflite",
-            "Replace the layer by one without it, teach the engine with nnx.export.register_lowering, or leave "
-            "'tflite' out of formats.",
+            layer_path(program.model, node), operator, "tflite", REPLACE_THE_LAYER
         ) from error
     raise ConverterCrashError(f"tflite: the converter failed on the model {program.model.name!r}: {error}") from error
 
 
-def _unsupported_part(message: str) -> str:
+def _located_operator(message: str) -> tuple[str, str] | None:
+    """Return the operator and the node where the converter points at them: fused["Operator:", "node@function"]."""
+    for operator, node in re.findall(r'fused\["(\w+):", "([^"@]+)', message):
+        if "PartitionedCall" not in operator:
+            return operator, node
+    return None
+
+
+def _listed_operator(message: str, frozen: FrozenGraph) -> tuple[str, str] | None:
+    """Return the first operator of the list that the converter ends with, and the first node of this type."""
     _, _, tail = message.partition("ops:")
-    return tail
+    operators = re.findall(r"tf\.(\w+)\(", tail)
+    if not operators:
+        return None
+    nodes = [node.name for node in frozen.graph_def.node if node.op == operators[0]]
+    return operators[0], nodes[0] if nodes else ""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_nnx.export.errors import SignatureError
 from keras_nnx.export.lowering.layers import float32_compute
 from keras_nnx.export.proof.probes import Probe
 from keras_nnx.export.signature import Program
@@ -29,7 +30,14 @@ def make_references(program: Program, probes: list[Probe], seed: int = 0) -> lis
     with float32_compute(program.model):
         compiled = traceable(program)
         for probe in probes:
-            outputs = _run(program.call, probe.inputs)
+            try:
+                outputs = _run(program.call, probe.inputs)
+            except Exception as error:
+                shapes = {name: list(value.shape) for name, value in probe.inputs.items()}
+                raise SignatureError(
+                    f"The model {program.model.name!r} itself fails on inputs of the shapes {shapes}: {error} If it "
+                    f"cannot take any size, narrow it with input_signature."
+                ) from error
             others = [_run(compiled, probe.inputs)]
             others += [_run(compiled, _nudged(probe.inputs, random)) for _ in range(2)]
             noise = {name: max(_movement(value, other[name]) for other in others) for name, value in outputs.items()}
