@@ -19,6 +19,13 @@ def probability(owner: str, name: str, value: Any) -> float:
     return value
 
 
+def positive_number(owner: str, name: str, value: Any) -> float:
+    """Return `value` if it is a number over 0, or say which argument is wrong."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ValueError(f"{owner}({name}={value!r}) needs a number over 0.")
+    return value
+
+
 def integer_pair(owner: str, name: str, value: Any) -> tuple[int, int]:
     """Return `value` as two positive integers; a single integer stands for both."""
     pair = (value, value) if isinstance(value, int) else value
@@ -33,3 +40,10 @@ def rank(owner: str, shape: tuple, letters: str) -> None:
     """Raise unless `shape` has one entry for each of the space-separated axis `letters`."""
     if len(shape) != len(letters.split()):
         raise ValueError(f"{owner} expects inputs of shape ({letters}), but received {tuple(shape)}.")
+
+
+def last_axis(owner: str, shape: tuple) -> int:
+    """Return the size of the last axis of `shape`, or say that it has to be known."""
+    if shape[-1] is None:
+        raise ValueError(f"{owner} needs to know the size of the last axis, but received shape {tuple(shape)}.")
+    return shape[-1]

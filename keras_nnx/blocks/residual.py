@@ -31,8 +31,8 @@ class ResidualBlock(keras.layers.Layer):
         `(b, ceil(h / strides), ceil(w / strides), filters)`. Images carry no mask.
 
     Raises:
-        ValueError: If an argument is not a positive integer, `momentum` is outside [0, 1), or the input has no four
-            axes.
+        ValueError: If an argument is not a positive integer, `momentum` is outside [0, 1), the input has no four
+            axes, or the number of its channels is unknown.
 
     Example:
         >>> import numpy as np
@@ -62,6 +62,7 @@ class ResidualBlock(keras.layers.Layer):
 
     def build(self, input_shape: tuple) -> None:
         _checks.rank("ResidualBlock", input_shape, "b h w c")
+        channels = _checks.last_axis("ResidualBlock", input_shape)
         output_shape = self.compute_output_shape(input_shape)
         self.convolution_1 = self._convolution(self.kernel_size, self.strides, "convolution_1")
         self.normalization_1 = self._normalization("normalization_1")
@@ -71,7 +72,7 @@ class ResidualBlock(keras.layers.Layer):
         self.convolution_2.build(output_shape)
         self.normalization_1.build(output_shape)
         self.normalization_2.build(output_shape)
-        self.projects = self.strides > 1 or input_shape[-1] != self.filters
+        self.projects = self.strides > 1 or channels != self.filters
         if self.projects:
             self.shortcut = self._convolution(1, self.strides, "shortcut")
             self.shortcut_normalization = self._normalization("shortcut_normalization")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import keras
@@ -23,8 +24,8 @@ class TransformerEncoderBlock(keras.layers.Layer):
         activation: Its activation. Default: exact `"gelu"`.
         dropout: Fraction of attention weights and of hidden values dropped in training, in [0, 1).
         stochastic_depth: Probability that an example skips a branch in training, in [0, 1).
-        epsilon: Added to the variance in the normalisations.
-        seed: Seed of all draws in the block.
+        epsilon: Added to the variance in the normalisations, over 0.
+        seed: Seed of all draws in the block, which stay independent of each other.
         **kwargs: `name`, `dtype` and the like, as in `keras.layers.Layer`.
 
     Input shape:
@@ -34,7 +35,7 @@ class TransformerEncoderBlock(keras.layers.Layer):
         As the input. A mask `(b, t)` keeps padding out of the attention, and is passed on.
 
     Raises:
-        ValueError: If an argument is out of its range, or `num_heads` does not divide `d`.
+        ValueError: If an argument is out of its range, or `d` is unknown or not a multiple of `num_heads`.
 
     Example:
         >>> import numpy as np
@@ -65,41 +66,44 @@ class TransformerEncoderBlock(keras.layers.Layer):
         self.activation = keras.activations.get(activation)
         self.dropout = _checks.probability("TransformerEncoderBlock", "dropout", dropout)
         self.stochastic_depth = _checks.probability("TransformerEncoderBlock", "stochastic_depth", stochastic_depth)
-        self.epsilon = epsilon
+        self.epsilon = _checks.positive_number("TransformerEncoderBlock", "epsilon", epsilon)
         self.seed = seed
 
     def build(self, input_shape: tuple) -> None:
         _checks.rank("TransformerEncoderBlock", input_shape, "b t d")
-        dim = input_shape[-1]
+        dim = _checks.last_axis("TransformerEncoderBlock", input_shape)
         if dim % self.num_heads:
             raise ValueError(
                 f"TransformerEncoderBlock(num_heads={self.num_heads}) cannot split tokens of size {dim} evenly: "
                 f"choose a number of heads that divides {dim}."
             )
         common = {"dtype": self.dtype_policy}
+        seeds = _child_seeds(self.seed, 4)
         self.attention_norm = keras.layers.LayerNormalization(epsilon=self.epsilon, name="attention_norm", **common)
         self.attention = keras.layers.MultiHeadAttention(
             self.num_heads,
             dim // self.num_heads,
             dropout=self.dropout,
-            seed=self.seed,
+            seed=seeds[0],
             name="attention",
             **common,
         )
-        self.attention_depth = StochasticDepth(self.stochastic_depth, seed=self.seed, name="attention_depth", **common)
+        self.attention_depth = StochasticDepth(self.stochastic_depth, seed=seeds[1], name="attention_depth", **common)
         self.feed_forward_norm = keras.layers.LayerNormalization(
             epsilon=self.epsilon, name="feed_forward_norm", **common
         )
         self.feed_forward = FeedForward(
-            self.hidden_dim, self.activation, self.dropout, seed=self.seed, name="feed_forward", **common
+            self.hidden_dim, self.activation, self.dropout, seed=seeds[2], name="feed_forward", **common
         )
         self.feed_forward_depth = StochasticDepth(
-            self.stochastic_depth, seed=self.seed, name="feed_forward_depth", **common
+            self.stochastic_depth, seed=seeds[3], name="feed_forward_depth", **common
         )
         self.attention_norm.build(input_shape)
         self.attention.build(input_shape, input_shape)
+        self.attention_depth.build(input_shape)
         self.feed_forward_norm.build(input_shape)
         self.feed_forward.build(input_shape)
+        self.feed_forward_depth.build(input_shape)
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:  # b t d -> b t d
         tokens = self.attention_norm(inputs)
@@ -122,3 +126,8 @@ class TransformerEncoderBlock(keras.layers.Layer):
             "epsilon": self.epsilon,
             "seed": self.seed,
         }
+
+
+def _child_seeds(seed: int | None, count: int) -> list[int | None]:
+    """Return a seed for each child: with one and the same, both branches would always drop the same examples."""
+    return [None] * count if seed is None else random.Random(seed).sample(range(2**31), count)

@@ -26,6 +26,7 @@ from keras_nnx.export.errors import (  # noqa: E402
     UnsupportedOperatorError,
 )
 from keras_nnx.export.lowering import register_decomposition, register_lowering  # noqa: E402
+from keras_nnx.export.proof.comparison import Parity  # noqa: E402
 from keras_nnx.export.report import Artifact, ExportReport, Latency  # noqa: E402
 from keras_nnx.export.signature import Signature, TensorSignature  # noqa: E402
 from keras_nnx.export.verify import verify_export  # noqa: E402
@@ -39,6 +40,7 @@ __all__ = [
     "IntegrityError",
     "Latency",
     "OutputDirectoryError",
+    "Parity",
     "ParityError",
     "Signature",
     "SignatureError",

@@ -110,7 +110,7 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            answer = {"result": TASKS[request["task"]](**request["arguments"])}
+            answer: dict[str, Any] = {"result": TASKS[request["task"]](**request["arguments"])}
         except Exception as error:  # noqa: BLE001  (the parent decides what any failure means)
             answer = {"error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")

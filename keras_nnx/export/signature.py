@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_nnx.export.errors import SignatureError
+from keras_nnx.export.lowering.layers import float32_compute
 
 _DTYPES = ("float32", "float64", "float16", "int8", "uint8", "int16", "int32", "int64", "bool")
 _DIMENSIONS = {2: ("length",), 3: ("time", "features"), 4: ("height", "width", "channels")}
@@ -96,16 +97,31 @@ def read_signature(model: keras.Model, input_signature: Any = None) -> Program:
     }
     try:
         symbolic = call_structured(placeholders)
+        dtypes = _traced_dtypes(model, call_structured, inputs)
     except Exception as error:
         raise SignatureError(
             f"The model {model.name!r} cannot be called on inputs of {', '.join(map(str, inputs))}: {error}"
         ) from error
-    outputs = _specifications(keras.tree.flatten(symbolic), _output_names(model, symbolic), prefix=True)
+    flat = [
+        keras.KerasTensor(tensor.shape, dtype)
+        for tensor, dtype in zip(keras.tree.flatten(symbolic), dtypes, strict=True)
+    ]
+    outputs = _specifications(flat, _output_names(model, symbolic), prefix=True)
 
     def call(tensors: dict[str, Any]) -> dict[str, Any]:
         return dict(zip((spec.name for spec in outputs), keras.tree.flatten(call_structured(tensors)), strict=True))
 
     return Program(model, Signature(inputs, outputs), call)
+
+
+def _traced_dtypes(model: keras.Model, call: Callable[..., Any], inputs: Sequence[TensorSignature]) -> list[str]:
+    """Return the dtypes of the outputs when the model computes in float32, which its own specification may not say."""
+    import tensorflow as tf
+
+    specifications = {spec.name: tf.TensorSpec(spec.static_shape, spec.dtype, name=spec.name) for spec in inputs}
+    with float32_compute(model):
+        concrete = tf.function(call, autograph=False).get_concrete_function(specifications)
+    return [spec.dtype.name for spec in keras.tree.flatten(concrete.structured_outputs)]
 
 
 def _input_structure(model: keras.Model, input_signature: Any) -> Any:

@@ -47,14 +47,13 @@ class ClassToken(keras.layers.Layer):
 
     def build(self, input_shape: tuple) -> None:
         _checks.rank("ClassToken", input_shape, "b t d")
-        if input_shape[-1] is None:
-            raise ValueError(f"ClassToken needs to know the token size, but received shape {input_shape}.")
-        self.token = self.add_weight(name="token", shape=(1, 1, input_shape[-1]), initializer=self.initializer)
+        dim = _checks.last_axis("ClassToken", input_shape)
+        self.token = self.add_weight(name="token", shape=(1, 1, dim), initializer=self.initializer)
 
     def call(self, inputs: Any) -> Any:  # b t d -> b t+1 d
-        token = ops.cast(self.token, inputs.dtype)
+        token = ops.cast(self.token, self.compute_dtype)
         token = ops.broadcast_to(token, (ops.shape(inputs)[0], 1, inputs.shape[-1]))
-        return ops.concatenate([token, inputs], axis=1)
+        return ops.concatenate([token, ops.cast(inputs, self.compute_dtype)], axis=1)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         if mask is None:

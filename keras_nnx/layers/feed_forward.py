@@ -30,7 +30,7 @@ class FeedForward(keras.layers.Layer):
         As the input. A mask is passed on unchanged.
 
     Raises:
-        ValueError: If `hidden_dim` is not a positive integer or `dropout` is outside [0, 1).
+        ValueError: If `hidden_dim` is not a positive integer, `dropout` is outside [0, 1), or `d` is unknown.
 
     Example:
         >>> import numpy as np
@@ -58,12 +58,13 @@ class FeedForward(keras.layers.Layer):
         self.seed = seed
 
     def build(self, input_shape: tuple) -> None:
+        dim = _checks.last_axis("FeedForward", input_shape)
         hidden_shape = (*input_shape[:-1], self.hidden_dim)
         self.widen = keras.layers.Dense(
             self.hidden_dim, activation=self.activation, dtype=self.dtype_policy, name="widen"
         )
         self.drop = keras.layers.Dropout(self.dropout, seed=self.seed, dtype=self.dtype_policy, name="drop")
-        self.narrow = keras.layers.Dense(input_shape[-1], dtype=self.dtype_policy, name="narrow")
+        self.narrow = keras.layers.Dense(dim, dtype=self.dtype_policy, name="narrow")
         self.widen.build(input_shape)
         self.drop.build(hidden_shape)
         self.narrow.build(hidden_shape)

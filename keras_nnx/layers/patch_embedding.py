@@ -29,8 +29,8 @@ class PatchEmbedding(keras.layers.Layer):
         `(b, t, dim)` with `t = (h / patch height) * (w / patch width)`, row by row. Images carry no mask.
 
     Raises:
-        ValueError: If an argument is not a positive integer, the input has no four axes, or a known height or width
-            is not a multiple of the patch.
+        ValueError: If an argument is not a positive integer, the input has no four axes, the number of its channels
+            is unknown, or a known height or width is not a multiple of the patch.
 
     Example:
         >>> import numpy as np
@@ -50,6 +50,7 @@ class PatchEmbedding(keras.layers.Layer):
 
     def build(self, input_shape: tuple) -> None:
         self._tokens(input_shape)
+        _checks.last_axis("PatchEmbedding", input_shape)
         self.projection = keras.layers.Conv2D(
             self.dim,
             self._patch,

@@ -61,7 +61,7 @@ class PositionEmbedding(keras.layers.Layer):
                 f"PositionEmbedding was built for {self.positions.shape[0]} positions and received {length}: "
                 f"build another model for that length."
             )
-        return inputs + ops.cast(self.positions, inputs.dtype)
+        return ops.cast(inputs, self.compute_dtype) + ops.cast(self.positions, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape

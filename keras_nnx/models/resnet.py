@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_nnx import _checks
 from keras_nnx.blocks import ResidualBlock
 from keras_nnx.models import _head
 
@@ -52,19 +53,28 @@ def ResNet(
             f"ResNet(filters={tuple(filters)}, blocks={tuple(blocks)}) needs one number of filters and one of "
             f"blocks for each stage."
         )
+    for width, depth in zip(filters, blocks, strict=True):
+        _checks.positive_integer("ResNet", "filters", width)
+        _checks.positive_integer("ResNet", "blocks", depth)
     pool = _head.choose(
         "ResNet",
         pooling,
         {
-            "avg": keras.layers.GlobalAveragePooling2D(name="pool"),
-            "max": keras.layers.GlobalMaxPooling2D(name="pool"),
+            "avg": keras.layers.GlobalAveragePooling2D(data_format="channels_last", name="pool"),
+            "max": keras.layers.GlobalMaxPooling2D(data_format="channels_last", name="pool"),
             **({} if include_top else {None: keras.layers.Identity(name="features")}),
         },
     )
     images = keras.Input(input_shape, name="image")
-    x = keras.layers.Conv2D(filters[0], 3, padding="same", use_bias=False, kernel_initializer="he_normal", name="stem")(
-        images
-    )
+    x = keras.layers.Conv2D(
+        filters[0],
+        3,
+        padding="same",
+        use_bias=False,
+        data_format="channels_last",
+        kernel_initializer="he_normal",
+        name="stem",
+    )(images)
     x = keras.layers.BatchNormalization(momentum=0.9, name="stem_normalization")(x)
     x = keras.layers.Activation("relu", name="stem_activation")(x)
     for stage, (width, depth) in enumerate(zip(filters, blocks, strict=True), start=1):

@@ -64,7 +64,7 @@ def ViT(
         pooling,
         {
             "token": lambda tokens: tokens[:, 0],
-            "avg": keras.layers.GlobalAveragePooling1D(name="pool"),
+            "avg": keras.layers.GlobalAveragePooling1D(data_format="channels_last", name="pool"),
             **({} if include_top else {None: keras.layers.Identity(name="features")}),
         },
     )
@@ -79,7 +79,7 @@ def ViT(
             num_heads,
             4 * dim,
             dropout=dropout,
-            stochastic_depth=stochastic_depth * index / max(depth - 1, 1),
+            stochastic_depth=stochastic_depth * ((index + 1) / depth),
             name=f"block_{index + 1}",
         )(x)
     x = keras.layers.LayerNormalization(epsilon=1e-6, name="normalization")(x)

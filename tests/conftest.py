@@ -1,0 +1,38 @@
+"""What all tests share: fixed seeds, and exports that share one child process."""
+
+import hypothesis
+import keras
+import pytest
+
+import keras_nnx as nnx
+
+hypothesis.settings.register_profile("keras_nnx", deadline=None, derandomize=True, max_examples=25)
+hypothesis.settings.load_profile("keras_nnx")
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Every test starts from the same random state, whatever ran before it."""
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def child():
+    """Exports borrow one child process: a fresh one each would import TensorFlow each time."""
+    from keras_nnx.export.workers import shared_worker
+
+    with shared_worker():
+        yield
+
+
+@pytest.fixture
+def export(child, tmp_path, monkeypatch):
+    """Export a model to all formats with proof; latencies are measured as briefly as can be."""
+    from keras_nnx.export import engine
+
+    monkeypatch.setattr(engine, "_LATENCY_SECONDS", 0.0)
+
+    def run(model, **arguments):
+        return nnx.export_model(model, tmp_path / "export", **arguments)
+
+    return run

@@ -1,0 +1,49 @@
+"""A program that runs every case on the JAX backend: `python -m tests.contract.on_jax folder`.
+
+It reads `weights.npz`, whose arrays are named `case/index`, and writes the outputs as `outputs.npz`, named `case` and,
+for masked inputs, `case/masked`.
+"""
+
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tests.contract.cases import CASES
+
+
+def answer(case, weights):
+    """Return the outputs of one case, plain and masked."""
+    layer = case.make()
+    model = case.model(layer)
+    layer.set_weights(weights)
+    outputs = {str(case): np.asarray(model(case.inputs(), training=False))}
+    if case.mask is not None:
+        masked = case.model(layer, masked=True)
+        outputs[f"{case}/masked"] = np.asarray(masked(with_padding(case), training=False))
+    return outputs
+
+
+def with_padding(case):
+    """Return the inputs with the end of the last example zero, which `Masking` takes for padding."""
+    inputs = case.inputs()
+    for value in inputs:
+        value[-1, value.shape[1] // 2 :] = 0
+    return inputs
+
+
+def main(folder):
+    """Run all cases."""
+    assert keras.backend.backend() == "jax"
+    assert "tensorflow" not in sys.modules
+    outputs = {}
+    with np.load(folder / "weights.npz") as archive:
+        for case in CASES:
+            count = sum(name.rpartition("/")[0] == str(case) for name in archive.files)
+            outputs.update(answer(case, [archive[f"{case}/{index}"] for index in range(count)]))
+    np.savez(folder / "outputs.npz", **outputs)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,29 @@
+"""Every layer reaches every format, with proof."""
+
+import pytest
+
+from tests.contract.cases import CASES, MASKED
+
+FORMATS = ["saved_model", "onnx", "tflite"]
+
+
+def check(report):
+    assert report.proven
+    assert sorted(report.artifacts) == sorted(FORMATS)
+    assert all(artifact.parity.batches >= 4 for artifact in report.artifacts.values())
+
+
+def test_export(case, export):
+    check(export(case.model(case.make_built())))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.unknown], ids=str)
+def test_export_with_unknown_sizes(case, export):
+    report = export(case.model(case.make_built(), scale=None))
+    check(report)
+    assert len(report.signature.dynamic_dimensions) == 1 + len(case.unknown)
+
+
+@pytest.mark.parametrize("case", MASKED, ids=str)
+def test_export_behind_a_mask(case, export):
+    check(export(case.model(case.make_built(), masked=True)))

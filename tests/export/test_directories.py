@@ -1,0 +1,145 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from keras_nnx.export import OutputDirectoryError, directories
+from keras_nnx.export.directories import staged_directory
+
+
+def ours(directory):
+    return (directory / "mark").exists()
+
+
+def fill(directory, text, **options):
+    with staged_directory(directory, overwrite=True, ours=ours, **options) as stage:
+        (stage / "mark").write_text(text)
+
+
+def test_the_directory_appears_when_the_block_ends(tmp_path):
+    with staged_directory(tmp_path / "a" / "b", overwrite=False, ours=ours) as stage:
+        (stage / "mark").write_text("1")
+        assert not (tmp_path / "a" / "b").exists()
+    assert (tmp_path / "a" / "b" / "mark").read_text() == "1"
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+
+
+def test_an_empty_directory_is_used(tmp_path):
+    fill(tmp_path, "1")
+    assert (tmp_path / "mark").read_text() == "1"
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_replacement_with_and_without_an_atomic_exchange(tmp_path, monkeypatch, exchanges):
+    if not exchanges:
+        monkeypatch.setattr(directories, "_exchange", lambda first, second: False)
+    fill(tmp_path / "x", "old")
+    fill(tmp_path / "x", "new")
+    assert (tmp_path / "x" / "mark").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, SystemExit])
+def test_whatever_ends_the_block_leaves_nothing(tmp_path, error):
+    fill(tmp_path / "x", "old")
+    with pytest.raises(error), staged_directory(tmp_path / "x", overwrite=True, ours=ours) as stage:  # noqa: PT012
+        (stage / "mark").write_text("half")
+        raise error
+    assert (tmp_path / "x" / "mark").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_refusals(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path)
+    for name, message in (("file", "is a file"), ("link", "is a link"), ("", "not empty")):
+        with (
+            pytest.raises(OutputDirectoryError, match=message),
+            staged_directory(tmp_path / name, overwrite=False, ours=ours),
+        ):
+            pytest.fail("the block was entered")
+    with (
+        pytest.raises(OutputDirectoryError, match="cannot be written"),
+        staged_directory(tmp_path / "file" / "x", overwrite=False, ours=ours),
+    ):
+        pytest.fail("the block was entered")
+
+
+def test_what_someone_else_wrote_meanwhile_is_kept(tmp_path):
+    def race():
+        with staged_directory(tmp_path / "x", overwrite=False, ours=ours):
+            (tmp_path / "x").mkdir()
+            (tmp_path / "x" / "theirs").write_text("kept")
+
+    with pytest.raises(OutputDirectoryError, match="not empty"):
+        race()
+    assert (tmp_path / "x" / "theirs").read_text() == "kept"
+
+
+def gone_process():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_leftovers_of_dead_processes_are_cleared_and_of_living_ones_kept(tmp_path):
+    dead, living = tmp_path / f".x.partial-{gone_process()}-0", tmp_path / f".x.partial-{os.getpid()}-0"
+    dead.mkdir()
+    living.mkdir()
+    fill(tmp_path / "x", "1")
+    assert not dead.exists()
+    assert living.exists()
+
+
+def test_a_directory_moved_away_by_a_dead_process_comes_back(tmp_path):
+    fill(tmp_path / "x", "old")
+    (tmp_path / "x").rename(tmp_path / f".x.replaced-{gone_process()}-0")
+    with pytest.raises(ValueError), staged_directory(tmp_path / "x", overwrite=True, ours=ours):  # noqa: PT011
+        raise ValueError
+    assert (tmp_path / "x" / "mark").read_text() == "old"
+
+
+@pytest.mark.multiprocess
+def test_kills_at_random_moments_leave_a_whole_directory(tmp_path):
+    """Each writer replaces the directory again and again, with 50 files that all hold the same text."""
+    program = """
+import itertools, sys
+from pathlib import Path
+from keras_nnx.export.directories import staged_directory
+print("ready", flush=True)
+for turn in itertools.count():
+    with staged_directory(Path(sys.argv[1]), overwrite=True, ours=lambda path: (path / "0").exists()) as stage:
+        for index in range(50):
+            (stage / str(index)).write_text(f"{sys.argv[2]} {turn}")
+"""
+    # The package's modules without their packages, so that a writer starts in a moment and not after TensorFlow.
+    stand_in = tmp_path / "stand_in" / "keras_nnx" / "export"
+    stand_in.mkdir(parents=True)
+    source = os.path.dirname(directories.__file__)  # noqa: PTH120
+    for name in ("directories.py", "errors.py"):
+        (stand_in / name).symlink_to(os.path.join(source, name))  # noqa: PTH118
+    target = tmp_path / "out" / "x"
+    target.parent.mkdir()
+    for turn in range(20):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", program, str(target), str(turn)],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(tmp_path / "stand_in")},
+            cwd=tmp_path,
+        )
+        assert writer.stdout.readline() == b"ready\n"
+        deadline = time.monotonic() + 0.02 + 0.005 * turn
+        while time.monotonic() < deadline:
+            pass
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        writer.stdout.close()
+        if target.exists():
+            contents = {path.read_text() for path in target.iterdir()}
+            assert len(contents) == 1
+            assert len(list(target.iterdir())) == 50
+    assert target.exists()
+    assert len([path for path in target.parent.iterdir() if path != target]) <= 1

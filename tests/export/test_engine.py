@@ -1,0 +1,302 @@
+import json
+
+import keras
+import numpy as np
+import onnx
+import pytest
+
+import keras_nnx as nnx
+from keras_nnx.export import (
+    CalibrationError,
+    ExportError,
+    OutputDirectoryError,
+    ParityError,
+    SignatureError,
+    UnsupportedModelError,
+    UnsupportedOperatorError,
+)
+from keras_nnx.export.proof.runtimes import LiteRt, OnnxRuntime
+
+FORMATS = ("saved_model", "onnx", "tflite")
+
+
+def functional(inputs, *layers):
+    x = inputs
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+def test_every_format_is_proven_measured_and_recorded(exported):
+    assert exported.proven
+    assert list(exported.artifacts) == list(FORMATS)
+    for artifact in exported.artifacts.values():
+        assert artifact.path.exists()
+        assert artifact.parity.max_abs_error < 1e-4
+        assert artifact.parity.batches >= 5
+        assert artifact.latency_ms.p95 >= artifact.latency_ms.median > 0
+        assert artifact.size_bytes > 0
+        assert artifact.operators
+    manifest = json.loads((exported.directory / "manifest.json").read_text())
+    assert manifest["metadata"] == {"note": "for tests"}
+    assert manifest["labels"] == ["a", "b", "c"]
+    assert {"keras", "tensorflow", "onnxruntime", "ai-edge-litert"} <= set(manifest["versions"])
+
+
+def test_names_and_dimensions_are_those_of_keras_in_every_format(exported):
+    proto = onnx.load(exported.artifacts["onnx"].path)
+    assert [value.name for value in proto.graph.input] == ["image"]
+    assert [value.name for value in proto.graph.output] == ["scores"]
+    assert proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert {entry.key: entry.value for entry in proto.metadata_props}["labels"] == "a\nb\nc"
+    assert str(exported.signature.inputs[0]) == "image: float32[batch, 8, 8, 1]"
+
+
+@pytest.mark.parametrize(("runtime", "target"), [(OnnxRuntime, "onnx"), (LiteRt, "tflite")])
+def test_artifacts_compute_what_the_model_computes(exported, classifier, pictures, runtime, target):
+    answers = runtime(exported.artifacts[target].path)({"image": pictures})["scores"]
+    np.testing.assert_allclose(answers, np.asarray(classifier(pictures)), atol=1e-6)
+
+
+def test_reports_as_json_html_and_text(exported, tmp_path):
+    exported.to_json(tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text())["artifacts"]["onnx"]["parity"]["passed"]
+    page = exported.to_html(tmp_path / "report.html")
+    assert "TFLite" in page
+    assert "http" not in page
+    assert "proven" in str(exported)
+
+
+def test_html_escapes_what_comes_from_the_model(classifier, tmp_path):
+    report = nnx.export_model(
+        classifier, tmp_path / "x", formats=("onnx",), labels=("<script>", "b", "c"), verify=False
+    )
+    page = report.to_html()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "not proven" in page
+    assert not report.proven
+
+
+def test_int8_is_smaller_and_close(exported, classifier, pictures, tmp_path):
+    report = nnx.export_model(
+        classifier, tmp_path / "int8", formats=("onnx", "tflite"), precision="int8", calibration=pictures
+    )
+    for name, artifact in report.artifacts.items():
+        assert artifact.precision == "int8"
+        assert artifact.parity.sqnr_db > 20
+        assert artifact.parity.top1_agreement > 0.9
+        assert artifact.float_operators is not None
+        assert {"QuantizeLinear", "QUANTIZE"} & set(artifact.operators), name
+    nnx.verify_export(tmp_path / "int8")
+
+
+def test_structures_of_inputs_and_outputs_are_named_the_same_everywhere(tmp_path):
+    left, right = keras.Input((4,), name="zeta"), keras.Input((None, 6), name="alpha")
+    pooled = keras.layers.GlobalAveragePooling1D()(right)
+    outputs = {"total": keras.layers.Dense(2)(left), "also": keras.layers.Concatenate()([left, pooled])}
+    model = keras.Model({"zeta": left, "alpha": right}, outputs)
+    report = nnx.export_model(model, tmp_path / "x")
+    assert {spec.name for spec in report.signature.inputs} == {"zeta", "alpha"}
+    assert {spec.name for spec in report.signature.outputs} == {"total", "also"}
+    assert report.signature.dynamic_dimensions == ("batch", "alpha_time")
+    assert report.proven
+
+
+def test_two_outputs_of_one_layer_get_two_names(tmp_path):
+    inputs = keras.Input((4,))
+    output = keras.layers.Dense(2, name="d")(inputs)
+    report = nnx.export_model(keras.Model(inputs, [output, output]), tmp_path / "x", formats=("onnx",))
+    assert [spec.name for spec in report.signature.outputs] == ["d", "d_1"]
+
+
+def test_masked_integer_inputs_stay_within_the_vocabulary(tmp_path):
+    model = functional(
+        keras.Input((None,), dtype="int32"),
+        keras.layers.Embedding(5, 4, mask_zero=True),
+        keras.layers.GlobalAveragePooling1D(),
+        keras.layers.Dense(2),
+    )
+    assert nnx.export_model(model, tmp_path / "x").proven
+
+
+def test_subclassed_model_by_input_signature(tmp_path):
+    class Doubler(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, inputs):
+            return {"doubled": 2 * self.dense(inputs["x"])}
+
+    model = Doubler()
+    with pytest.raises(SignatureError, match="input_signature"):
+        nnx.export_model(model, tmp_path / "x")
+    report = nnx.export_model(
+        model, tmp_path / "x", input_signature={"x": keras.Input((3,))}, formats=("onnx", "tflite")
+    )
+    assert [spec.name for spec in report.signature.outputs] == ["doubled"]
+
+
+def test_input_signature_narrows(tmp_path):
+    model = functional(keras.Input((None, None, 3)), keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(2))
+    wanted = keras.Input(batch_shape=(1, 16, 16, 3), name="image")
+    report = nnx.export_model(model, tmp_path / "x", input_signature=wanted, formats=("tflite",))
+    assert report.signature.inputs[0].shape == (1, 16, 16, 3)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_training_exports_in_float32_and_is_left_as_it_was(policy, tmp_path):
+    model = functional(
+        keras.Input((8,)), keras.layers.Dense(4, dtype=policy), keras.layers.Dense(2, dtype=policy, activation="gelu")
+    )
+    report = nnx.export_model(model, tmp_path / "x")
+    assert report.proven
+    assert "float32" in report.notes[0]
+    assert {layer.dtype_policy.name for layer in model.layers[1:]} == {policy}
+
+
+def test_captured_constants_are_no_inputs(tmp_path):
+    model = functional(
+        keras.Input((300,)),
+        keras.layers.Normalization(mean=np.arange(300.0), variance=np.ones(300)),
+        keras.layers.Dense(1),
+    )
+    report = nnx.export_model(model, tmp_path / "x", formats=("onnx", "tflite"))
+    assert len(onnx.load(report.artifacts["onnx"].path).graph.input) == 1
+
+
+def test_exact_gelu_has_no_erfc_in_onnx_and_is_builtin_in_tflite(tmp_path):
+    model = functional(keras.Input((None, 8)), keras.layers.Dense(16, activation="gelu"))
+    report = nnx.export_model(model, tmp_path / "x", formats=("onnx", "tflite"))
+    assert "Erf" in report.artifacts["onnx"].operators
+    assert "GELU" in report.artifacts["tflite"].operators
+
+
+def test_stateful_layer_is_refused_by_name(tmp_path):
+    model = functional(keras.Input(batch_shape=(1, 5, 4)), keras.layers.LSTM(3, stateful=True, name="memory"))
+    with pytest.raises(UnsupportedModelError, match=r"memory.*stateful=False"):
+        nnx.export_model(model, tmp_path / "x", formats=("onnx",))
+    assert not (tmp_path / "x").exists()
+
+
+def test_weights_in_half_precision_are_refused_with_the_remedy(tmp_path):
+    model = functional(keras.Input((4,)), keras.layers.Dense(2, dtype="float16"))
+    with pytest.raises(UnsupportedModelError, match=r"float16.*set_weights"):
+        nnx.export_model(model, tmp_path / "x")
+
+
+def test_operator_without_a_translation_names_the_layer(tmp_path):
+    @keras.saving.register_keras_serializable(package="test_engine")
+    class Spectrum(keras.layers.Layer):
+        def call(self, inputs):
+            return keras.ops.fft((inputs, keras.ops.zeros_like(inputs)))[0]
+
+    model = functional(keras.Input((8,)), Spectrum(name="spectrum"))
+    for target in ("onnx", "tflite"):
+        with pytest.raises(UnsupportedOperatorError) as caught:
+            nnx.export_model(model, tmp_path / "x", formats=(target,))
+        assert caught.value.layer_path.endswith("spectrum")
+        assert caught.value.target == target
+        assert "register_lowering" in caught.value.remedy
+
+
+def test_recurrence_in_tflite_is_refused_by_name(tmp_path):
+    model = functional(keras.Input((None, 4)), keras.layers.GRU(3, name="gru_layer"))
+    with pytest.raises(UnsupportedOperatorError, match="gru_layer"):
+        nnx.export_model(model, tmp_path / "x", formats=("tflite",))
+
+
+def test_wrong_answers_are_refused(tmp_path):
+    inputs = keras.Input((3,), dtype="int32")
+    model = keras.Model(inputs, keras.ops.one_hot(inputs - 1, 5))  # ONNX wraps a negative index
+    with pytest.raises(ParityError, match="differs from the model by 1"):
+        nnx.export_model(model, tmp_path / "x", formats=("onnx",))
+    assert not any(tmp_path.iterdir())
+
+
+def test_text_is_refused(tmp_path):
+    model = functional(keras.Input((), dtype="string"), keras.layers.StringLookup(vocabulary=["a"]))
+    with pytest.raises(SignatureError, match="string"):
+        nnx.export_model(model, tmp_path / "x")
+
+
+def test_int8_that_would_quantise_nothing_is_refused(tmp_path):
+    model = functional(keras.Input((4,)), keras.layers.ReLU())
+    with pytest.raises(UnsupportedModelError, match="int8 applies to none"):
+        nnx.export_model(
+            model, tmp_path / "x", formats=("onnx",), precision="int8", calibration=np.ones((8, 4), "float32")
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"formats": "onnx"}, "in a tuple"),
+        ({"formats": ("onnx", "coreml")}, "coreml"),
+        ({"formats": ()}, "one or more"),
+        ({"precision": "int4"}, "int4"),
+        ({"tolerance": -1.0}, "tolerance"),
+        ({"labels": ("a", "b")}, "2 labels.*3 classes"),
+        ({"labels": ("a", "b\nb", "c")}, "line break"),
+    ],
+)
+def test_arguments_without_a_meaning(classifier, tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        nnx.export_model(classifier, tmp_path / "x", **arguments)
+    assert not any(tmp_path.iterdir())
+
+
+def test_something_that_is_no_model(tmp_path):
+    with pytest.raises(ValueError, match=r"keras\.Model.*Dense"):
+        nnx.export_model(keras.layers.Dense(2), tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("calibration", "message"),
+    [
+        (None, "needs calibration"),
+        ([], "no example"),
+        (np.ones((4, 7, 7, 1), "float32"), r"shape \[4, 7, 7, 1\]"),
+        (np.full((4, 8, 8, 1), np.nan, "float32"), "not finite"),
+        ({"picture": np.ones((4, 8, 8, 1), "float32")}, "'image'"),
+        (7, "no iterable"),
+        (np.array([["a"]]), "dtype"),
+    ],
+)
+def test_calibration_that_does_not_fit(classifier, tmp_path, calibration, message):
+    with pytest.raises(CalibrationError, match=message):
+        nnx.export_model(classifier, tmp_path / "x", precision="int8", formats=("onnx",), calibration=calibration)
+
+
+def test_an_existing_export_is_replaced_only_when_asked(classifier, tmp_path):
+    export = {"formats": ("onnx",), "verify": False}
+    nnx.export_model(classifier, tmp_path / "x", **export)
+    with pytest.raises(OutputDirectoryError, match="overwrite=True"):
+        nnx.export_model(classifier, tmp_path / "x", **export)
+    nnx.export_model(classifier, tmp_path / "x", overwrite=True, **export)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "letter.txt").write_text("dear")
+    with pytest.raises(OutputDirectoryError, match="did not write"):
+        nnx.export_model(classifier, tmp_path / "other", overwrite=True, **export)
+    assert (tmp_path / "other" / "letter.txt").read_text() == "dear"
+
+
+def test_failure_in_the_middle_leaves_the_earlier_export(classifier, tmp_path, monkeypatch):
+    nnx.export_model(classifier, tmp_path / "x", formats=("onnx",), verify=False)
+    before = (tmp_path / "x" / "manifest.json").read_bytes()
+
+    def fail(*arguments):
+        raise ExportError("stop")
+
+    monkeypatch.setattr("keras_nnx.export.engine.measure_latency", fail)
+    with pytest.raises(ExportError, match="stop"):
+        nnx.export_model(classifier, tmp_path / "x", overwrite=True)
+    assert (tmp_path / "x" / "manifest.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_errors_are_one_family():
+    for name in nnx.export.__all__:
+        if name.endswith("Error"):
+            assert issubclass(getattr(nnx.export, name), ExportError)
