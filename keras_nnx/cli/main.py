@@ -62,14 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             errors.print(f"keras-nnx: {error.format_message()} (see {_command_path(error)} --help)")
         return WRONG_USAGE
     except (KeyboardInterrupt, typer.Abort):
-        errors.print("keras-nnx: interrupted; nothing was written.")
-        return INTERRUPTED
+        code = INTERRUPTED  # recent versions of typer return it instead
     except Exception as error:
         message = refusal(error)
         if message is None:
             raise
         errors.print(f"keras-nnx: {message}")
         return REFUSED
+    if code == INTERRUPTED:
+        errors.print("keras-nnx: interrupted; nothing was written.")
     return code if isinstance(code, int) else DONE
 
 

@@ -9,6 +9,11 @@ T = TypeVar("T")
 class PerSplit(NamedTuple, Generic[T]):
     """One value for each of the three splits.
 
+    Args:
+        train: The value of the training split.
+        validation: That of the validation split.
+        test: That of the test split.
+
     Example:
         >>> from keras_nnx.data import PerSplit
         >>> sizes = PerSplit(train=1257, validation=270, test=270)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 MODELS = ("vit", "resnet")
 DEFAULT_EPOCHS = {"vit": 100, "resnet": 30}
+WEIGHT_DECAY = {"vit": 0.2, "resnet": 0.05}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Configuration:
         overwrite: Whether an earlier result in `out` is replaced.
         batch_size: Examples in a training step.
         learning_rate: Peak of the schedule.
-        weight_decay: Share of each weight matrix taken off a step, times the learning rate.
+        weight_decay: Share of each weight matrix taken off a step, times the learning rate; None for what the model
+            needs.
         warmup_share: Share of all steps in which the learning rate rises.
         patience: Epochs without a better validation loss before training stops.
     """
@@ -33,12 +35,17 @@ class Configuration:
     overwrite: bool = False
     batch_size: int = 64
     learning_rate: float = 2e-3
-    weight_decay: float = 0.05
+    weight_decay: float | None = None
     warmup_share: float = 0.1
     patience: int = 30
 
+    @property
+    def decay(self) -> float:
+        """The weight decay that is used."""
+        return WEIGHT_DECAY[self.model] if self.weight_decay is None else self.weight_decay
+
     def to_dict(self) -> dict[str, str | int | float | bool]:
         """Return the settings that shape the result, in types that JSON knows."""
-        values = dataclasses.asdict(self)
+        values = {**dataclasses.asdict(self), "weight_decay": self.decay}
         del values["out"], values["overwrite"]
         return values

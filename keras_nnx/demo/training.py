@@ -33,7 +33,7 @@ def train(
         warmup_target=configuration.learning_rate,
         warmup_steps=warmup,
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=configuration.weight_decay)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=configuration.decay)
     # Biases, normalisation scales, the class token and the positions are no weight matrices.
     optimizer.exclude_from_weight_decay(
         var_list=[v for v in model.trainable_variables if len(v.shape) < 2 or v.name in ("token", "positions")]

@@ -205,8 +205,8 @@ def _check_labels(program: Program, labels: tuple[str, ...]) -> None:
     classes = program.signature.outputs[0].shape[-1:]
     if labels and classes and isinstance(classes[0], int) and classes[0] != len(labels):
         raise ValueError(f"There are {len(labels)} labels, but the model has {classes[0]} classes.")
-    if any("\n" in label for label in labels):
-        raise ValueError("A label holds a line break; labels.txt has one label a line.")
+    if any(label.splitlines() != [label] for label in labels):
+        raise ValueError("A label is empty or holds a line break; labels.txt has one label a line.")
 
 
 @contextlib.contextmanager

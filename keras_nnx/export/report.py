@@ -13,7 +13,13 @@ from keras_nnx.export.signature import Signature
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-    """Time of one call with a batch of one (or the model's fixed batch), on one thread, in milliseconds."""
+    """Time of one call with a batch of one (or the model's fixed batch), on one thread.
+
+    Args:
+        median: In milliseconds.
+        p95: The 95th percentile, in milliseconds.
+        runs: Number of calls that were timed.
+    """
 
     median: float
     p95: float

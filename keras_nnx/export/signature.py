@@ -18,7 +18,13 @@ _DIMENSIONS = {2: ("length",), 3: ("time", "features"), 4: ("height", "width", "
 
 @dataclasses.dataclass(frozen=True)
 class TensorSignature:
-    """One input or output: its name, its shape (a dynamic dimension is a name) and its dtype."""
+    """One input or output.
+
+    Args:
+        name: Its name in every format.
+        shape: Its dimensions; a dynamic one is a name, such as `"batch"`.
+        dtype: Such as `"float32"`.
+    """
 
     name: str
     shape: tuple[int | str, ...]
@@ -39,7 +45,12 @@ class TensorSignature:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """The inputs and outputs of a model, in a fixed order."""
+    """The inputs and outputs of a model.
+
+    Args:
+        inputs: In the order in which the model takes them.
+        outputs: In the order in which it gives them.
+    """
 
     inputs: tuple[TensorSignature, ...]
     outputs: tuple[TensorSignature, ...]

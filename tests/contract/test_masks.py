@@ -1,5 +1,7 @@
 """Padding changes nothing, and masks come out as documented."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -19,6 +21,10 @@ def call(layer, inputs, mask):
 def padding_mask(length):
     """A mask of another length for each example."""
     return np.arange(length)[None] < np.array([[length], [max(1, length // 2)]])
+
+
+def takes_mask(layer):
+    return "mask" in inspect.signature(layer.call).parameters
 
 
 def test_supports_masking_is_what_the_case_says(case):
@@ -49,6 +55,17 @@ def test_a_mask_without_padding_is_no_mask(case):
     masked, _ = call(layer, inputs, np.ones(inputs[0].shape[:2], bool))
     assert no_mask is None
     np.testing.assert_allclose(masked, plain, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", [case for case in MASKED if takes_mask(case.layer)], ids=str)
+def test_a_mask_given_by_hand_is_the_attached_one(case):
+    layer, inputs = case.make_built(), case.inputs()
+    mask = padding_mask(inputs[0].shape[1])
+    attached, expected_mask = call(layer, inputs, mask)
+    by_hand = layer(*inputs, mask=mask)
+    valid = slice(None) if expected_mask is None else np.asarray(expected_mask)
+    np.testing.assert_array_equal(getattr(by_hand, "_keras_mask", None), expected_mask)
+    np.testing.assert_allclose(np.asarray(by_hand)[valid], attached[valid], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("case", MASKED, ids=str)

@@ -156,6 +156,23 @@ def test_mixed_precision_training_exports_in_float32_and_is_left_as_it_was(polic
     assert {layer.dtype_policy.name for layer in model.layers[1:]} == {policy}
 
 
+def test_valid_convolutions_over_unknown_sizes(tmp_path):
+    model = functional(
+        keras.Input((None, None, 1)),
+        keras.layers.Conv2D(2, 5),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(2),
+    )
+    report = nnx.export_model(model, tmp_path / "x", formats=("onnx", "tflite"))
+    assert report.proven
+    assert report.signature.dynamic_dimensions == ("batch", "height", "width")
+
+
+def test_many_exports_in_one_process_are_quiet(classifier, tmp_path):
+    for turn in range(8):  # warnings are errors here
+        nnx.export_model(classifier, tmp_path / str(turn), formats=("onnx",))
+
+
 def test_captured_constants_are_no_inputs(tmp_path):
     model = functional(
         keras.Input((300,)),
@@ -239,6 +256,8 @@ def test_int8_that_would_quantise_nothing_is_refused(tmp_path):
         ({"tolerance": -1.0}, "tolerance"),
         ({"labels": ("a", "b")}, "2 labels.*3 classes"),
         ({"labels": ("a", "b\nb", "c")}, "line break"),
+        ({"labels": ("a", "b\rb", "c")}, "line break"),
+        ({"labels": ("a", "", "c")}, "empty"),
     ],
 )
 def test_arguments_without_a_meaning(classifier, tmp_path, arguments, message):

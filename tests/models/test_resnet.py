@@ -24,13 +24,17 @@ def tiny(**arguments):
         (False, None, (2, 4, 3, 6)),
     ],
 )
-def test_every_ending(include_top, pooling, shape, export):
+def test_every_ending(include_top, pooling, shape):
     model = tiny(include_top=include_top, pooling=pooling)
     outputs = np.asarray(model(IMAGES))
     assert outputs.shape == shape
     if include_top:
         np.testing.assert_allclose(outputs.sum(axis=-1), 1, rtol=1e-5)
-    report = export(model)
+
+
+@pytest.mark.parametrize(("pooling", "include_top"), [("avg", True), ("max", True), (None, False)])
+def test_export(pooling, include_top, export):
+    report = export(tiny(include_top=include_top, pooling=pooling))
     assert report.proven
     assert sorted(report.artifacts) == ["onnx", "saved_model", "tflite"]
 

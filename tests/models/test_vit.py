@@ -25,14 +25,18 @@ def tiny(**arguments):
         (False, None, (2, 13, 8)),
     ],
 )
-def test_every_ending(include_top, pooling, shape, export):
+def test_every_ending(include_top, pooling, shape):
     model = tiny(include_top=include_top, pooling=pooling)
     outputs = np.asarray(model(IMAGES))
     assert outputs.shape == shape
     assert any(isinstance(layer, ClassToken) for layer in model.layers) == (pooling != "avg")
     if include_top:
         np.testing.assert_allclose(outputs.sum(axis=-1), 1, rtol=1e-5)
-    report = export(model)
+
+
+@pytest.mark.parametrize(("pooling", "include_top"), [("token", True), ("avg", True), (None, False)])
+def test_export(pooling, include_top, export):
+    report = export(tiny(include_top=include_top, pooling=pooling))
     assert report.proven
     assert sorted(report.artifacts) == ["onnx", "saved_model", "tflite"]
 

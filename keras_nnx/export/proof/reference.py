@@ -11,7 +11,7 @@ from keras_nnx.export.errors import SignatureError
 from keras_nnx.export.lowering.layers import float32_compute
 from keras_nnx.export.proof.probes import Probe
 from keras_nnx.export.signature import Program
-from keras_nnx.export.tracing import traceable
+from keras_nnx.export.tracing import tensor_specifications, traceable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ def make_references(program: Program, probes: list[Probe], seed: int = 0) -> lis
     random = np.random.default_rng(seed)
     references = []
     with float32_compute(program.model):
-        compiled = traceable(program)
+        compiled = traceable(program).get_concrete_function(tensor_specifications(program))
         for probe in probes:
             try:
                 outputs = _run(program.call, probe.inputs)

@@ -72,14 +72,20 @@ class LiteRt:
     def __init__(self, path: Path, threads: int = 1) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
+        self._greeted = False
         with held_back_stderr():
             self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
-            self._interpreter.allocate_tensors()
             self._runner = self._interpreter.get_signature_runner("serving_default")
 
     def __call__(self, inputs: Inputs) -> Outputs:
         """Run one batch; the interpreter takes the batch's own shape."""
-        return {name: np.array(value) for name, value in self._runner(**inputs).items()}
+        if self._greeted:
+            outputs = self._runner(**inputs)
+        else:
+            with held_back_stderr():  # the delegate greets when it first sees a shape
+                outputs = self._runner(**inputs)
+            self._greeted = True
+        return {name: np.array(value) for name, value in outputs.items()}
 
     def run(self, probes: list[Inputs]) -> list[list[Outputs]]:
         """Return the outputs of `REPEAT` identical calls for each probe."""
@@ -87,6 +93,7 @@ class LiteRt:
 
     def time(self, inputs: Inputs, seconds: float) -> list[float]:
         """Return the milliseconds of calls made for about `seconds`, after a warm-up."""
+        self(inputs)
         return sample_milliseconds(lambda: self._runner(**inputs), seconds)
 
 

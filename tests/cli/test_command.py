@@ -1,0 +1,185 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from keras_nnx.cli.main import app, main, refusal
+
+COMMANDS = ("demo", "export", "verify", "benchmark", "doctor")
+
+
+@pytest.fixture
+def saved_model_file(tmp_path):
+    model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(3, activation="softmax", name="scores")])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Keras saves its variables by NumPy's older protocol
+        model.save(tmp_path / "model.keras")
+    return tmp_path / "model.keras"
+
+
+def test_help_of_everything_teaches():
+    overview = CliRunner().invoke(app, ["--help"])
+    assert overview.exit_code == 0
+    for command in COMMANDS:
+        assert command in overview.output
+        shown = CliRunner().invoke(app, [command, "--help"])
+        assert shown.exit_code == 0
+        assert command == "doctor" or f"keras-nnx {command}" in shown.output
+
+
+def test_no_command_shows_help_and_is_wrong_usage(capsys):
+    assert main([]) == 2
+    assert "Usage" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["demo", "--epochs", "0"], "--epochs"),
+        (["demo", "--epochs", "-1"], "--epochs"),
+        (["demo", "--epochs", "many"], "--epochs"),
+        (["demo", "--model", "resent"], "resnet"),
+        (["demo", "--seed", "-1"], "--seed"),
+        (["demo", "--nonsense"], "--nonsense"),
+        (["dem"], "demo"),
+        (["export"], "model"),
+        (["benchmark", "x", "--threads", "0"], "--threads"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_2(arguments, word, capsys):
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert re.search(word, printed.err, re.IGNORECASE)
+    assert len(printed.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["verify", "nowhere"], "no export directory"),
+        (["benchmark", "nowhere"], "no export directory"),
+        (["export", "nowhere.keras", "out"], "nowhere.keras"),
+        (["demo", "--out", "full"], "not empty"),
+        (["demo", "--out", "full", "--overwrite"], "did not write"),
+        (["demo", "--out", "full/file/inside"], "cannot be written"),
+    ],
+)
+def test_refusals_are_one_line_and_1(arguments, word, capsys, tmp_path, monkeypatch):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    printed = capsys.readouterr().err
+    assert word in printed
+    assert len(printed.splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full"]
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path, capsys):
+    (tmp_path / "model.keras").write_bytes(b"nothing")
+    assert main(["export", str(tmp_path / "model.keras"), str(tmp_path / "out")]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_code_in_a_model_file_does_not_run(tmp_path, capsys):
+    inputs = keras.Input((2,))
+    keras.Model(inputs, keras.layers.Lambda(lambda x: x * 2)(inputs)).save(tmp_path / "model.keras")
+    assert main(["export", str(tmp_path / "model.keras"), str(tmp_path / "out")]) == 1
+    assert "Lambda" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_export_verify_benchmark(saved_model_file, tmp_path, capsys):
+    out = str(tmp_path / "out")
+    (tmp_path / "labels.txt").write_text("a\nb\nc\n")
+    np.save(tmp_path / "samples.npy", np.random.default_rng(0).normal(size=(32, 4)).astype("float32"))
+    arguments = ["export", str(saved_model_file), out, "--format", "onnx", "--format", "tflite", "--precision", "int8"]
+    arguments += ["--labels", str(tmp_path / "labels.txt"), "--calibration", str(tmp_path / "samples.npy")]
+    assert main(arguments) == 0
+    assert "TFLite" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["labels"] == ["a", "b", "c"]
+    assert main(["verify", out]) == 0
+    assert "as the model did" in capsys.readouterr().out
+    assert main(["benchmark", out, "--seconds", "0.02"]) == 0
+    assert main(["export", str(saved_model_file), out, "--format", "onnx"]) == 1
+    assert main(["export", str(saved_model_file), out, "--format", "onnx", "--overwrite"]) == 0
+
+
+def test_doctor_lists_every_extra(capsys):
+    assert main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    for word in ("onnxruntime", "keras-tuner", "tensorflow-datasets", "accelerators"):
+        assert word in printed
+
+
+def test_a_defect_keeps_its_traceback():
+    assert refusal(KeyError("x")) is None
+    assert refusal(OSError(28, "No space left on device", "/x/y")) == "No space left on device (/x/y)."
+    assert refusal(ValueError("two\n lines")) == "two lines"
+
+
+def start(arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "keras_nnx", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
+
+
+@pytest.mark.multiprocess
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_demo_leaves_nothing_and_the_next_succeeds(tmp_path, number):
+    environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path / "tfds"), "PYTHONUNBUFFERED": "1"}
+    arguments = ["demo", "--out", str(tmp_path / "demo"), "--epochs"]
+    process = start([*arguments, "500"], env=environment, start_new_session=True)
+    for line in process.stdout:
+        if line.startswith(b"Epoch 2/"):
+            break
+    process.send_signal(number)
+    errors = process.communicate(timeout=60)[1].decode()
+    assert not (tmp_path / "demo").exists()
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert "keras-nnx: interrupted; nothing was written." in errors.splitlines()
+        assert "Traceback" not in errors
+        assert [path.name for path in tmp_path.iterdir()] == ["tfds"]
+    again = start([*arguments, "1"], env=environment)
+    printed, errors = again.communicate(timeout=180)
+    assert again.returncode == 0, errors.decode()
+    assert b"report.html" in printed
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["demo", "tfds"]
+
+
+@pytest.mark.multiprocess
+@pytest.mark.slow
+def test_a_full_disk_is_one_line(tmp_path):
+    """A limit on the size of a file stands in for the full disk: a write ends in the same kind of error."""
+    program = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "from keras_nnx.cli import main; import keras_nnx.models; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); sys.exit(main(sys.argv[1:]))"
+    )
+    environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path / "tfds")}
+    warm = "import keras_nnx as nnx; nnx.data.load('digits')"
+    subprocess.run([sys.executable, "-c", warm], check=True, capture_output=True, env=environment, timeout=120)
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program, "demo", "--epochs", "1", "--out", str(tmp_path / "demo")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=180,
+    )
+    assert done.returncode == 1, (time.monotonic() - begun, done.stderr[-2000:])
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("keras-nnx: ")]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["tfds"]
