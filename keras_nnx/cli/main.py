@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -84,7 +85,7 @@ def refusal(error: Exception) -> str | None:
         where = f" ({os.fspath(error.filename)})" if isinstance(error.filename, str | os.PathLike) else ""
         return f"{error.strerror or error}{where}."
     if type(error).__module__.startswith("tensorflow"):
-        return " ".join(str(error).split())
+        return " ".join(re.sub(r"\{\{.*?\}\}|\[Op:\w+\]", "", str(error)).split())
     return None
 
 

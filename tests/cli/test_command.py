@@ -10,6 +10,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from typer.testing import CliRunner
 
 from keras_nnx.cli.main import app, main, refusal
@@ -125,6 +126,8 @@ def test_doctor_lists_every_extra(capsys):
 def test_a_defect_keeps_its_traceback():
     assert refusal(KeyError("x")) is None
     assert refusal(OSError(28, "No space left on device", "/x/y")) == "No space left on device (/x/y)."
+    full = tf.errors.ResourceExhaustedError(None, None, "{{function_node a}} x; No space left on device [Op:SaveV2]")
+    assert refusal(full) == "x; No space left on device"
     assert refusal(ValueError("two\n lines")) == "two lines"
 
 
