@@ -1,5 +1,6 @@
 """How the site is made: Sphinx, MyST for the pages, autodoc for the reference; nothing is fetched."""
 
+import inspect
 import os
 import re
 import runpy
@@ -7,6 +8,8 @@ from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "tensorflow"  # autodoc imports the package, and its exports need this backend
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
 
 _VERSION_FILE = Path(__file__).parents[1] / "keras_nnx" / "_version.py"
 
@@ -47,9 +50,20 @@ html_show_copyright = False
 
 
 def setup(app):
-    """Let docstrings write |x| for a magnitude; reStructuredText would take it for a substitution."""
+    """Mend what autodoc reads from the sources in two places."""
     app.connect("autodoc-process-docstring", _escape_magnitudes, priority=400)  # before napoleon
+    app.connect("autodoc-process-signature", _show_own_arguments)
 
 
 def _escape_magnitudes(app, what, name, obj, options, lines):
+    """Let docstrings write |x| for a magnitude; reStructuredText would take it for a substitution."""
     lines[:] = [re.sub(r"\|(\w+)\|", r"\\|\1\\|", line) for line in lines]
+
+
+def _show_own_arguments(app, what, name, obj, options, signature, return_annotation):
+    """Show the arguments of a layer's __init__; Keras gives every layer a __new__ that hides them."""
+    if what != "class" or not issubclass(obj, keras.layers.Layer):
+        return None
+    found = inspect.signature(obj.__init__)
+    arguments = [value.replace(annotation=inspect.Parameter.empty) for value in list(found.parameters.values())[1:]]
+    return str(found.replace(parameters=arguments, return_annotation=inspect.Signature.empty)), None

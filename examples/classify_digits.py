@@ -1,6 +1,6 @@
 """Train a small vision transformer on real digits, and end with artifacts that are proven to run.
 
-    python examples/classify_digits.py [--epochs 100] [--out build/classify_digits]
+    python examples/classify_digits.py [--epochs 80] [--out build/classify_digits]
 
 It needs no network. The last lines compare the artifact with the model and with the majority class.
 """
@@ -17,7 +17,7 @@ import keras_nnx as nnx
 
 def train(data, epochs: int) -> keras.Model:
     """Return a classifier of normalised pictures, on the weights with the lowest validation loss."""
-    classifier = nnx.models.ViT(data.info.image_shape, data.info.num_classes, dim=64, depth=3, dropout=0.1)
+    classifier = nnx.models.ViT(data.info.image_shape, data.info.num_classes, dim=64, depth=3, stochastic_depth=0.1)
     steps = epochs * int(data.train.cardinality())
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, steps - steps // 10, warmup_target=2e-3, warmup_steps=max(1, steps // 10)
@@ -38,7 +38,7 @@ def train(data, epochs: int) -> keras.Model:
 def main() -> None:
     """Train, export, and measure the artifact on the test split."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=80)
     parser.add_argument("--out", type=Path, default=Path("build/classify_digits"))
     options = parser.parse_args()
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 
 def positive_integer(owner: str, name: str, value: Any) -> int:
     """Return `value` if it is an integer of at least 1, or say which argument is wrong."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{owner}({name}={value!r}) needs an integer of at least 1.")
-    return value
+    return int(value)  # NumPy's integers cannot be saved in a configuration
 
 
 def probability(owner: str, name: str, value: Any) -> float:

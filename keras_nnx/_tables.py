@@ -34,11 +34,11 @@ def describe_parity(artifact: Artifact) -> str:
 
 def artifact_table(artifacts: Sequence[Artifact], accuracies: Sequence[float] | None = None) -> Table:
     """Return a table with a row for each artifact, and their test accuracies if they were measured."""
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
     for heading in ("artifact", "precision", "proof"):
         table.add_column(heading, no_wrap=True)
     quantized = any(artifact.parity is not None and artifact.parity.sqnr_db is not None for artifact in artifacts)
-    headings = ["max error", "SQNR", "size", "median ms", "p95 ms"]
+    headings = ["error", "SQNR", "size", "median ms", "p95 ms"]
     for heading in headings if quantized else [heading for heading in headings if heading != "SQNR"]:
         table.add_column(heading, justify="right", no_wrap=True)
     if accuracies is not None:

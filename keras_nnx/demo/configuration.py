@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 MODELS = ("vit", "resnet")
-DEFAULT_EPOCHS = {"vit": 100, "resnet": 30}
+DEFAULT_EPOCHS = {"vit": 80, "resnet": 30}
 WEIGHT_DECAY = {"vit": 0.2, "resnet": 0.05}
 
 

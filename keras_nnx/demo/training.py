@@ -18,7 +18,7 @@ def build_classifier(configuration: Configuration, data: DataPipelines) -> keras
     shape, classes = data.info.image_shape, data.info.num_classes
     if configuration.model == "resnet":
         return models.ResNet(shape, classes, filters=(32, 64, 128), blocks=(1, 1, 1))
-    return models.ViT(shape, classes, patch_size=2, dim=64, depth=3, num_heads=4, dropout=0.1)
+    return models.ViT(shape, classes, patch_size=2, dim=64, depth=3, num_heads=4, stochastic_depth=0.1)
 
 
 def train(

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
 
 import keras
 import numpy as np
@@ -21,9 +20,7 @@ COMMANDS = ("demo", "export", "verify", "benchmark", "doctor")
 @pytest.fixture
 def saved_model_file(tmp_path):
     model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(3, activation="softmax", name="scores")])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Keras saves its variables by NumPy's older protocol
-        model.save(tmp_path / "model.keras")
+    model.save(tmp_path / "model.keras")
     return tmp_path / "model.keras"
 
 

@@ -72,3 +72,8 @@ def test_a_dropout_that_is_no_probability_is_refused(dropout):
 def test_unknown_features_are_refused():
     with pytest.raises(ValueError, match=r"FeedForward needs to know .* received .*\(None, 4, None\)"):
         FeedForward(8)(keras.Input((4, None)))
+
+
+def test_numpy_integers_are_kept_as_integers():
+    layer = FeedForward(np.int64(4))
+    assert type(layer.get_config()["hidden_dim"]) is int
