@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import re
 import runpy
 from pathlib import Path
 
@@ -50,14 +49,8 @@ html_show_copyright = False
 
 
 def setup(app):
-    """Mend what autodoc reads from the sources in two places."""
-    app.connect("autodoc-process-docstring", _escape_magnitudes, priority=400)  # before napoleon
+    """Mend what autodoc reads from the sources."""
     app.connect("autodoc-process-signature", _show_own_arguments)
-
-
-def _escape_magnitudes(app, what, name, obj, options, lines):
-    """Let docstrings write |x| for a magnitude; reStructuredText would take it for a substitution."""
-    lines[:] = [re.sub(r"\|(\w+)\|", r"\\|\1\\|", line) for line in lines]
 
 
 def _show_own_arguments(app, what, name, obj, options, signature, return_annotation):

@@ -25,7 +25,7 @@ def train(data, epochs: int) -> keras.Model:
     classifier.compile(
         keras.optimizers.AdamW(schedule, weight_decay=0.2),
         "sparse_categorical_crossentropy",
-        ["accuracy"],
+        metrics=["accuracy"],
         jit_compile=True,
     )
     best = keras.callbacks.EarlyStopping(patience=30, restore_best_weights=True)

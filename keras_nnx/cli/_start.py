@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,8 @@ def after_quiet_start(command: Callable[..., None]) -> Callable[..., None]:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with held_back_stderr():
             importlib.import_module("keras_nnx.models")
+            if "tensorflow" in sys.modules:
+                sys.modules["tensorflow"].config.list_physical_devices()  # drivers that are not there complain
         command(*arguments, **options)
 
     return started

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,7 +45,6 @@ def command(
     Example: keras-nnx export model.keras build/model --format onnx --labels labels.txt
     """
     import keras
-    import numpy as np
 
     from keras_nnx.export import ExportError, export_model
 
@@ -52,15 +52,27 @@ def command(
         raise ExportError(f"{model} is no file: name a .keras file that model.save() wrote.")
     samples = None
     if calibration is not None:
-        loaded = np.load(calibration, allow_pickle=False)
-        samples = loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+        samples = _read_arrays(calibration)
     report = export_model(
         keras.models.load_model(model, compile=False, safe_mode=True),
         directory,
         formats=tuple(chosen.value for chosen in formats or Format),
         precision=precision.value,
         calibration=samples,
-        labels=labels.read_text(encoding="utf-8").split("\n")[:-1] if labels else None,
+        labels=labels.read_text(encoding="utf-8").splitlines() if labels else None,
         overwrite=overwrite,
     )
     typer.echo(str(report))
+
+
+def _read_arrays(path: Path) -> Any:
+    import numpy as np
+
+    from keras_nnx.export import CalibrationError
+
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise CalibrationError(f"{path} is no .npy or .npz file of plain arrays.") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def export_model(
         labels: Names of the classes, kept in `labels.txt`, in the manifest and in the ONNX metadata.
         metadata: Anything JSON can hold, kept in the manifest.
         verify: Whether to run the artifacts. Without it the report says "not proven".
-        tolerance: Allowed difference in float32, times max(1, |reference|). Default: 1e-5.
+        tolerance: Allowed difference in float32, times `max(1, |reference|)`. Default: 1e-5.
         overwrite: Whether an earlier export in `directory` is replaced.
 
     Returns:
@@ -83,6 +84,7 @@ def export_model(
         True
     """
     _check_arguments(model, formats, precision, tolerance)
+    _check_metadata(metadata)
     labels = tuple(str(label) for label in labels or ())
     with (
         staged_directory(Path(directory), overwrite=overwrite, ours=is_export) as stage,
@@ -201,10 +203,17 @@ def _check_arguments(model: Any, formats: Sequence[str], precision: str, toleran
         raise ValueError(f"tolerance={tolerance!r} has to be over 0 and under 1.")
 
 
+def _check_metadata(metadata: dict[str, Any] | None) -> None:
+    try:
+        json.dumps(metadata)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"metadata holds something that JSON cannot: {error}.") from error
+
+
 def _check_labels(program: Program, labels: tuple[str, ...]) -> None:
     classes = program.signature.outputs[0].shape[-1:]
     if labels and classes and isinstance(classes[0], int) and classes[0] != len(labels):
-        raise ValueError(f"There are {len(labels)} labels, but the model has {classes[0]} classes.")
+        raise ValueError(f"The number of labels is {len(labels)}, but the model has {classes[0]} classes.")
     if any(label.splitlines() != [label] for label in labels):
         raise ValueError("A label is empty or holds a line break; labels.txt has one label a line.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -151,13 +152,18 @@ def _input_structure(model: keras.Model, input_signature: Any) -> Any:
 
 
 def _input_names(structure: Any) -> list[str]:
+    """Return the keys of a dict, or else the names that were given; what Keras named by counting gets a stable name."""
     flat = keras.tree.flatten(structure)
-    given = [getattr(entry, "name", None) for entry in flat]
-    if all(given):
-        return [str(name) for name in given]
-    if isinstance(structure, dict):
+    if isinstance(structure, dict) and len(structure) == len(flat):
         return [str(key) for key in sorted(structure)]
-    return ["input"] if len(flat) == 1 else [f"input_{index}" for index in range(1, len(flat) + 1)]
+    stable = ["input"] if len(flat) == 1 else [f"input_{index}" for index in range(1, len(flat) + 1)]
+    return [_given_name(entry) or name for entry, name in zip(flat, stable, strict=True)]
+
+
+def _given_name(entry: Any) -> str | None:
+    history = getattr(entry, "_keras_history", None)
+    name = getattr(entry if history is None else history.operation, "name", None)
+    return None if name is None or re.fullmatch(r"(keras_tensor|input_layer)(_\d+)?", name) else str(name)
 
 
 def _output_names(model: keras.Model, symbolic: Any) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from keras_nnx.export.errors import SignatureError, UnsupportedModelError
+from keras_nnx.export.errors import ExportError, SignatureError, UnsupportedModelError
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering import stock as _stock  # noqa: F401  (its decorators fill the registry)
 from keras_nnx.export.lowering.layers import float32_compute, lowered_layers
@@ -39,8 +39,13 @@ def traceable(program: Program) -> tf.types.experimental.PolymorphicFunction:
 
 def trace(program: Program, target: str) -> FrozenGraph:
     """Trace `program` with the lowerings for `target`, put its variables in as constants, decompose its operators."""
-    with float32_compute(program.model), lowered_layers(program.model, target):
-        concrete = traceable(program).get_concrete_function(tensor_specifications(program))
+    with float32_compute(program.model), lowered_layers(program.model, target) as failed:
+        try:
+            concrete = traceable(program).get_concrete_function(tensor_specifications(program))
+        except Exception as error:
+            if not failed:
+                raise
+            raise ExportError(f"{target}: the lowering of the layer {failed[0]}") from error
     frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
     graph_def = frozen.graph.as_graph_def()
     captured = _freeze_captures(graph_def, concrete)

@@ -89,6 +89,17 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, capsys):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_labels_without_a_last_line_break_and_damaged_calibration(saved_model_file, tmp_path, capsys):
+    (tmp_path / "labels.txt").write_text("a\nb\nc")
+    (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 nothing")
+    (tmp_path / "bad.npy").write_bytes(b"nothing")
+    command = ["export", str(saved_model_file), str(tmp_path / "out"), "--format", "onnx"]
+    for name in ("bad.npz", "bad.npy"):
+        assert main([*command, "--calibration", str(tmp_path / name)]) == 1
+        assert f"{name} is no .npy or .npz file of plain arrays." in capsys.readouterr().err
+    assert main([*command, "--labels", str(tmp_path / "labels.txt")]) == 0
+
+
 def test_code_in_a_model_file_does_not_run(tmp_path, capsys):
     inputs = keras.Input((2,))
     keras.Model(inputs, keras.layers.Lambda(lambda x: x * 2)(inputs)).save(tmp_path / "model.keras")

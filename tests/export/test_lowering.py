@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 import keras_nnx as nnx
-from keras_nnx.export import ParityError
+from keras_nnx.export import ExportError, ParityError
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering import layers as registry
 from keras_nnx.export.lowering import operators
@@ -61,9 +61,31 @@ def test_layers_are_restored_whatever_happens(triple_model):
     np.testing.assert_array_equal(triple_model(np.ones((1, 4), "float32")), np.full((1, 4), 3))
 
 
-def test_unknown_target():
-    with pytest.raises(ValueError, match="coreml"):
-        nnx.export.register_lowering(Triple, targets=("coreml",))
+@pytest.mark.parametrize("targets", [("coreml",), "onnx"])
+def test_unknown_targets(targets):
+    with pytest.raises(ValueError, match=f"{targets!r}".strip("()")):
+        nnx.export.register_lowering(Triple, targets=targets)
+    with pytest.raises(ValueError, match=f"{targets!r}".strip("()")):
+        nnx.export.register_decomposition("Erfc", targets=targets)
+
+
+def test_a_failing_lowering_is_named(triple_model, tmp_path):
+    @nnx.export.register_lowering(Triple)
+    def fails(layer, inputs):
+        raise RuntimeError("no such thing")
+
+    with pytest.raises(ExportError, match=r"tflite: the lowering of the layer '.*triple' failed: .*no such thing"):
+        nnx.export_model(triple_model, tmp_path / "x", formats=("tflite",))
+
+
+def test_a_decomposition_that_returns_no_list_is_named():
+    @operators.register_decomposition("Erf", targets=("onnx",))
+    def one(operation, x):
+        return x
+
+    graph = frozen(lambda x: tf.math.erf(x), tf.TensorSpec((None,), tf.float32))
+    with pytest.raises(ExportError, match="decomposition of Erf has to return a list of 1"):
+        operators.decompose(graph.as_graph_def(), "onnx")
 
 
 def test_float32_compute_is_undone_after_an_error():

@@ -17,6 +17,9 @@ from keras_nnx.export.tracing import FrozenGraph
 from keras_nnx.export.workers import Worker, WorkerError
 
 TIMEOUT_SECONDS = 900.0
+_NO_LOOPS = (
+    "Recurrent layers do not convert to TFLite yet: leave this format out, or use layers without a loop over time."
+)
 
 
 def convert_to_tflite(
@@ -33,7 +36,7 @@ def convert_to_tflite(
     with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
         source, calibration = Path(folder, "saved_model"), Path(folder, "calibration.npz")
         write_frozen_saved_model(program, frozen, source)
-        arguments: dict[str, Any] = {"source": str(source), "destination": str(path)}
+        arguments: dict[str, Any] = {"source": str(source), "destination": str(path.absolute())}
         if samples is not None:
             np.savez(calibration, **samples)  # type: ignore[arg-type]
             batch = program.signature.inputs[0].shape[0]
@@ -49,9 +52,8 @@ def _raise_named(program: Program, frozen: FrozenGraph, error: WorkerError) -> N
     found = _located_operator(str(error)) or _listed_operator(str(error), frozen)
     if found is not None:
         operator, node = found
-        raise UnsupportedOperatorError(
-            layer_path(program.model, node), operator, "tflite", REPLACE_THE_LAYER
-        ) from error
+        remedy = _NO_LOOPS if operator.startswith("TensorList") else REPLACE_THE_LAYER
+        raise UnsupportedOperatorError(layer_path(program.model, node), operator, "tflite", remedy) from error
     raise ConverterCrashError(f"tflite: the converter failed on the model {program.model.name!r}: {error}") from error
 
 

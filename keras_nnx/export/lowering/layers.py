@@ -9,14 +9,15 @@ from typing import Any
 
 import keras
 
+from keras_nnx.export.lowering.targets import TARGETS, check_targets
+
 LayerLowering = Callable[..., Any]
 
 _REGISTRY: dict[tuple[type, str], LayerLowering] = {}
-_TARGETS = ("onnx", "tflite")
 
 
 def register_lowering(
-    layer_class: type[keras.layers.Layer], targets: Sequence[str] = _TARGETS
+    layer_class: type[keras.layers.Layer], targets: Sequence[str] = TARGETS
 ) -> Callable[[LayerLowering], LayerLowering]:
     """Teach the engine another way to compute a layer.
 
@@ -44,9 +45,7 @@ def register_lowering(
         ... def lower_double(layer, inputs):
         ...     return inputs + inputs
     """
-    unknown = sorted(set(targets) - set(_TARGETS))
-    if unknown:
-        raise ValueError(f"register_lowering(targets={tuple(targets)!r}): {unknown[0]!r} is none of {_TARGETS}.")
+    check_targets("register_lowering", targets)
 
     def register(function: LayerLowering) -> LayerLowering:
         for target in targets:
@@ -57,19 +56,32 @@ def register_lowering(
 
 
 @contextlib.contextmanager
-def lowered_layers(model: keras.Model, target: str) -> Iterator[None]:
-    """Make every layer of `model` that has a lowering for `target` use it, until the block is left."""
+def lowered_layers(model: keras.Model, target: str) -> Iterator[list[str]]:
+    """Make every layer of `model` that has a lowering for `target` use it, until the block is left.
+
+    Yields:
+        A list that gets a line for each layer whose lowering fails: its path and the reason.
+    """
     changed = []
+    failed: list[str] = []
     try:
         for layer in model._flatten_layers():
             lowering = _REGISTRY.get((type(layer), target))
             if lowering is not None and "call" not in vars(layer):
-                object.__setattr__(layer, "call", functools.partial(lowering, layer))
+                object.__setattr__(layer, "call", functools.partial(_watched, failed, lowering, layer))
                 changed.append(layer)
-        yield
+        yield failed
     finally:
         for layer in changed:
             object.__delattr__(layer, "call")
+
+
+def _watched(failed: list[str], lowering: LayerLowering, layer: keras.layers.Layer, *inputs: Any, **more: Any) -> Any:
+    try:
+        return lowering(layer, *inputs, **more)
+    except Exception as error:
+        failed.append(f"{layer.path!r} failed: {type(error).__name__}: {error}")
+        raise
 
 
 @contextlib.contextmanager

@@ -7,6 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_nnx.export.errors import ExportError
+from keras_nnx.export.lowering.targets import check_targets
+
 Decomposition = Callable[..., Sequence[tf.Tensor]]
 
 _REGISTRY: dict[tuple[str, str], Decomposition] = {}
@@ -21,8 +24,20 @@ def register_decomposition(operator: str, targets: Sequence[str]) -> Callable[[D
 
     Returns:
         A decorator for a function `(operation, *inputs) -> outputs`, called inside the graph that receives the
-        replacement; `operation` is the original `tf.Operation`, for its attributes.
+        replacement; `operation` is the original `tf.Operation`, for its attributes, and `outputs` a list with as many
+        tensors as it has.
+
+    Raises:
+        ValueError: If a target is unknown.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> import keras_nnx as nnx
+        >>> @nnx.export.register_decomposition("Log1p", targets=("tflite",))
+        ... def log1p(operation, x):
+        ...     return [tf.math.log(1.0 + x)]
     """
+    check_targets("register_decomposition", targets)
 
     def register(function: Decomposition) -> Decomposition:
         for target in targets:
@@ -68,6 +83,11 @@ def _splice(result: Any, operation: tf.Operation, function: Decomposition, renam
             for index, tensor in enumerate(operation.inputs)
         ]
         outputs = function(operation, *inputs)
+        if not isinstance(outputs, list | tuple) or len(outputs) != len(operation.outputs):
+            raise ExportError(
+                f"The decomposition of {operation.type} has to return a list of {len(operation.outputs)} tensors, one "
+                f"for each output of {operation.name!r}, but returned {type(outputs).__name__}."
+            )
     prefix = operation.name
     operands = {f"operand_{index}": tensor.name for index, tensor in enumerate(operation.inputs)}
     for node in graph.as_graph_def().node:

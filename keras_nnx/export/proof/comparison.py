@@ -26,7 +26,7 @@ class Parity:
         passed: Whether every answer was within the bound.
         bound: What held: `"tolerance"`, `"noise"` (the model's own float noise, where larger) or `"sqnr"`.
         max_abs_error: Largest absolute difference.
-        max_rel_error: Largest difference over max(1, |reference|).
+        max_rel_error: Largest difference over `max(1, |reference|)`.
         noise: Largest movement of the model's own answer under float noise.
         batches: Number of probes, each run twice.
         sqnr_db: Signal to quantisation noise on the samples, in decibels; None for float32.

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_nnx._stderr import held_back_stderr
 from keras_nnx.export.errors import ExportError
-from keras_nnx.export.workers import Worker
+from keras_nnx.export.workers import Worker, WorkerError
 
 Inputs = dict[str, np.ndarray]
 Outputs = dict[str, np.ndarray]
@@ -106,7 +106,7 @@ class SavedModelRuntime:
     """
 
     def __init__(self, path: Path, worker: Worker) -> None:
-        self._path = path
+        self._path = path.absolute()  # the child may be in another folder
         self._worker = worker
 
     def run(self, probes: list[Inputs]) -> list[list[Outputs]]:
@@ -114,9 +114,8 @@ class SavedModelRuntime:
         with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
             source, results = Path(folder, "probes.npz"), Path(folder, "results.npz")
             _save_probes(source, probes)
-            reply = self._worker.call(
+            reply = self._call(
                 "run_saved_model",
-                _TIMEOUT_SECONDS,
                 path=str(self._path),
                 probes=str(source),
                 results=str(results),
@@ -136,15 +135,20 @@ class SavedModelRuntime:
         with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
             source = Path(folder, "probes.npz")
             _save_probes(source, [inputs])
-            reply = self._worker.call(
+            reply = self._call(
                 "time_saved_model",
-                _TIMEOUT_SECONDS,
                 path=str(self._path),
                 probes=str(source),
                 seconds=seconds,
                 most=_MOST_SAMPLES,
             )
         return reply["milliseconds"]
+
+    def _call(self, task: str, **arguments: Any) -> dict[str, Any]:
+        try:
+            return self._worker.call(task, _TIMEOUT_SECONDS, **arguments)
+        except WorkerError as error:
+            raise ExportError(f"saved_model: TensorFlow cannot run {self._path}: {error}") from error
 
 
 def sample_milliseconds(call: Any, seconds: float) -> list[float]:
