@@ -59,45 +59,39 @@ def inspect_tflite(path: Path, signature: Signature, model: keras.Model | None =
         SignatureError: If the inputs or outputs are not those of `signature`.
         UnsupportedOperatorError: If an operator is not builtin.
     """
-    from ai_edge_litert.interpreter import Interpreter
-
     counts: collections.Counter[str] = collections.Counter()
     for subgraph, operator in _tflite_operators(path):
-        if operator.startswith(("Flex", "CUSTOM")):
+        if operator.startswith("CUSTOM"):
             raise UnsupportedOperatorError(
                 "", operator, "tflite", f"It is not a builtin operator (subgraph {subgraph}), and the runtime lacks it."
             )
         counts[operator] += 1
+    _check_tflite_interface(path, signature)
+    return dict(counts.most_common())
+
+
+def _check_tflite_interface(path: Path, signature: Signature) -> None:
+    """Raise unless the signature of the file has the tensors of the model."""
+    from ai_edge_litert.interpreter import Interpreter
+
     with held_back_stderr():
         interpreter = Interpreter(model_path=str(path))
     runners = interpreter.get_signature_list()
     if list(runners) != ["serving_default"]:
         raise SignatureError(f"tflite: the file has the signatures {list(runners)} instead of serving_default.")
     runner = interpreter.get_signature_runner("serving_default")
-    found, expected = {}, {}
-    for side, details, specs in (
-        ("inputs", runner.get_input_details(), signature.inputs),
-        ("outputs", runner.get_output_details(), signature.outputs),
-    ):
-        found[side] = sorted(
-            (name, [-1 if size < 0 else int(size) for size in detail["shape_signature"]], detail["dtype"].__name__)
-            for name, detail in details.items()
-        )
-        expected[side] = sorted(
-            (
-                spec.name,
-                [-1 if size is None else size for size in spec.static_shape],
-                spec.dtype.replace("bool", "bool"),
-            )
-            for spec in specs
-        )
-    # Output shapes are left out: the converter writes those of dynamic outputs as it likes.
-    _compare_interfaces(
-        "tflite",
-        {"inputs": found["inputs"], "outputs": [(name, dtype) for name, _, dtype in found["outputs"]]},
-        {"inputs": expected["inputs"], "outputs": [(name, dtype) for name, _, dtype in expected["outputs"]]},
+    inputs = sorted(
+        (name, [-1 if size < 0 else int(size) for size in detail["shape_signature"]], detail["dtype"].__name__)
+        for name, detail in runner.get_input_details().items()
     )
-    return dict(counts.most_common())
+    wanted = sorted(
+        (spec.name, [-1 if size is None else size for size in spec.static_shape], spec.dtype)
+        for spec in signature.inputs
+    )
+    # Shapes of outputs are left out: the converter writes those of dynamic outputs as it likes.
+    outputs = sorted((name, detail["dtype"].__name__) for name, detail in runner.get_output_details().items())
+    promised = sorted((spec.name, spec.dtype) for spec in signature.outputs)
+    _compare_interfaces("tflite", {"inputs": inputs, "outputs": outputs}, {"inputs": wanted, "outputs": promised})
 
 
 def inspect_saved_model(path: Path) -> dict[str, int]:
@@ -145,7 +139,7 @@ def _tflite_operators(path: Path) -> list[tuple[int, str]]:
         for operator in subgraph.operators or []:
             code = model.operatorCodes[operator.opcodeIndex]
             name = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-            result.append((index, code.customCode.decode() if name == "CUSTOM" else name))
+            result.append((index, f"CUSTOM {code.customCode.decode()}" if name == "CUSTOM" else name))
     return result
 
 

@@ -1,0 +1,155 @@
+"""What the engine refuses, and how it says so."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_nnx as nnx
+from keras_nnx.export import (
+    CalibrationError,
+    ExportError,
+    OutputDirectoryError,
+    ParityError,
+    SignatureError,
+    UnsupportedModelError,
+    UnsupportedOperatorError,
+)
+
+
+def functional(inputs, *layers):
+    x = inputs
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+def test_stateful_layer_is_refused_by_name(tmp_path):
+    model = functional(keras.Input(batch_shape=(1, 5, 4)), keras.layers.LSTM(3, stateful=True, name="memory"))
+    with pytest.raises(UnsupportedModelError, match=r"memory.*stateful=False"):
+        nnx.export_model(model, tmp_path / "x", formats=("onnx",))
+    assert not (tmp_path / "x").exists()
+
+
+def test_weights_in_half_precision_are_refused_with_the_remedy(tmp_path):
+    model = functional(keras.Input((4,)), keras.layers.Dense(2, dtype="float16"))
+    with pytest.raises(UnsupportedModelError, match=r"float16.*set_weights"):
+        nnx.export_model(model, tmp_path / "x")
+
+
+def test_operator_without_a_translation_names_the_layer(tmp_path):
+    @keras.saving.register_keras_serializable(package="test_engine")
+    class Spectrum(keras.layers.Layer):
+        def call(self, inputs):
+            return keras.ops.fft((inputs, keras.ops.zeros_like(inputs)))[0]
+
+    model = functional(keras.Input((8,)), Spectrum(name="spectrum"))
+    for target in ("onnx", "tflite"):
+        with pytest.raises(UnsupportedOperatorError) as caught:
+            nnx.export_model(model, tmp_path / "x", formats=(target,))
+        assert caught.value.layer_path.endswith("spectrum")
+        assert caught.value.target == target
+        assert "register_lowering" in caught.value.remedy
+
+
+def test_recurrence_in_tflite_is_refused_by_name(tmp_path):
+    model = functional(keras.Input((None, 4)), keras.layers.GRU(3, name="gru_layer"))
+    with pytest.raises(UnsupportedOperatorError, match=r"gru_layer.*Recurrent layers"):
+        nnx.export_model(model, tmp_path / "x", formats=("tflite",))
+
+
+def test_wrong_answers_are_refused(tmp_path):
+    inputs = keras.Input((3,), dtype="int32")
+    model = keras.Model(inputs, keras.ops.one_hot(inputs - 1, 5))  # ONNX wraps a negative index
+    with pytest.raises(ParityError, match="differs from the model by 1"):
+        nnx.export_model(model, tmp_path / "x", formats=("onnx",))
+    assert not any(tmp_path.iterdir())
+
+
+def test_text_is_refused(tmp_path):
+    model = functional(keras.Input((), dtype="string"), keras.layers.StringLookup(vocabulary=["a"]))
+    with pytest.raises(SignatureError, match="string"):
+        nnx.export_model(model, tmp_path / "x")
+
+
+def test_int8_that_would_quantise_nothing_is_refused(tmp_path):
+    model = functional(keras.Input((4,)), keras.layers.ReLU())
+    with pytest.raises(UnsupportedModelError, match="int8 applies to none"):
+        nnx.export_model(
+            model, tmp_path / "x", formats=("onnx",), precision="int8", calibration=np.ones((8, 4), "float32")
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"formats": "onnx"}, "in a tuple"),
+        ({"formats": ("onnx", "coreml")}, "coreml"),
+        ({"formats": ()}, "one or more"),
+        ({"precision": "int4"}, "int4"),
+        ({"tolerance": -1.0}, "tolerance"),
+        ({"labels": ("a", "b")}, "labels is 2.*3 classes"),
+        ({"metadata": {"when": {1, 2}}}, "metadata.*JSON"),
+        ({"labels": ("a", "b\nb", "c")}, "line break"),
+        ({"labels": ("a", "b\rb", "c")}, "line break"),
+        ({"labels": ("a", "", "c")}, "empty"),
+    ],
+)
+def test_arguments_without_a_meaning(classifier, tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        nnx.export_model(classifier, tmp_path / "x", **arguments)
+    assert not any(tmp_path.iterdir())
+
+
+def test_something_that_is_no_model(tmp_path):
+    with pytest.raises(ValueError, match=r"keras\.Model.*Dense"):
+        nnx.export_model(keras.layers.Dense(2), tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("calibration", "message"),
+    [
+        (None, "needs calibration"),
+        ([], "no example"),
+        (np.ones((4, 7, 7, 1), "float32"), r"shape \[4, 7, 7, 1\]"),
+        (np.full((4, 8, 8, 1), np.nan, "float32"), "not finite"),
+        ({"picture": np.ones((4, 8, 8, 1), "float32")}, "'image'"),
+        (7, "no iterable"),
+        (np.array([["a"]]), "dtype"),
+    ],
+)
+def test_calibration_that_does_not_fit(classifier, tmp_path, calibration, message):
+    with pytest.raises(CalibrationError, match=message):
+        nnx.export_model(classifier, tmp_path / "x", precision="int8", formats=("onnx",), calibration=calibration)
+
+
+def test_an_existing_export_is_replaced_only_when_asked(classifier, tmp_path):
+    export = {"formats": ("onnx",), "verify": False}
+    nnx.export_model(classifier, tmp_path / "x", **export)
+    with pytest.raises(OutputDirectoryError, match="overwrite=True"):
+        nnx.export_model(classifier, tmp_path / "x", **export)
+    nnx.export_model(classifier, tmp_path / "x", overwrite=True, **export)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "letter.txt").write_text("dear")
+    with pytest.raises(OutputDirectoryError, match="did not write"):
+        nnx.export_model(classifier, tmp_path / "other", overwrite=True, **export)
+    assert (tmp_path / "other" / "letter.txt").read_text() == "dear"
+
+
+def test_failure_in_the_middle_leaves_the_earlier_export(classifier, tmp_path, monkeypatch):
+    nnx.export_model(classifier, tmp_path / "x", formats=("onnx",), verify=False)
+    before = (tmp_path / "x" / "manifest.json").read_bytes()
+
+    def fail(*arguments):
+        raise ExportError("stop")
+
+    monkeypatch.setattr("keras_nnx.export.engine.measure_latency", fail)
+    with pytest.raises(ExportError, match="stop"):
+        nnx.export_model(classifier, tmp_path / "x", overwrite=True)
+    assert (tmp_path / "x" / "manifest.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_errors_are_one_family():
+    for name in nnx.export.__all__:
+        if name.endswith("Error"):
+            assert issubclass(getattr(nnx.export, name), ExportError)
