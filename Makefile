@@ -34,7 +34,7 @@ check: $(STAMP)  ## format, lint, types, docstrings, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --config setup.cfg
+	$(BIN)/lint-imports --config setup.cfg --no-logo
 
 format: $(STAMP)  ## rewrite the sources in the project's format
 	$(BIN)/ruff format .

@@ -38,8 +38,10 @@ def artifact_table(artifacts: Sequence[Artifact], accuracies: Sequence[float] | 
     for heading in ("artifact", "precision", "proof"):
         table.add_column(heading, no_wrap=True)
     quantized = any(artifact.parity is not None and artifact.parity.sqnr_db is not None for artifact in artifacts)
-    headings = ["error", "SQNR", "size", "median ms", "p95 ms"]
-    for heading in headings if quantized else [heading for heading in headings if heading != "SQNR"]:
+    timed = any(artifact.latency_ms is not None for artifact in artifacts)
+    headings = ["max error", "SQNR", "size", "median ms", "p95 ms"]
+    left_out = ([] if quantized else ["SQNR"]) + ([] if timed else ["median ms", "p95 ms"])
+    for heading in [heading for heading in headings if heading not in left_out]:
         table.add_column(heading, justify="right", no_wrap=True)
     if accuracies is not None:
         table.add_column("accuracy", justify="right", no_wrap=True)
@@ -50,7 +52,8 @@ def artifact_table(artifacts: Sequence[Artifact], accuracies: Sequence[float] | 
         if quantized:
             cells.append(f"{parity.sqnr_db:.1f} dB" if parity is not None and parity.sqnr_db is not None else "")
         cells.append(human_size(artifact.size_bytes))
-        cells += [f"{latency.median:.3f}", f"{latency.p95:.3f}"] if latency else ["", ""]
+        if timed:
+            cells += [f"{latency.median:.3f}", f"{latency.p95:.3f}"] if latency else ["", ""]
         if accuracies is not None:
             cells.append(f"{accuracies[index]:.2%}")
         table.add_row(*(Text(cell) for cell in cells))

@@ -76,6 +76,8 @@ def classify(
     artifact: Path = arguments.artifact
     if not artifact.exists():
         raise Refusal(f"{artifact} does not exist.")
+    if artifact.is_dir() and not (artifact / "saved_model.pb").exists():
+        raise Refusal(f"{artifact} is a directory, but no SavedModel: name {_artifacts_in(artifact)}.")
     quiet = contextlib.nullcontext if arguments.verbose else _silent_stderr
     with quiet():
         model = open_model(artifact)
@@ -99,6 +101,12 @@ def classify(
         _check_labels(labels, len(answer[0]))
         for path, scores in zip(paths, answer, strict=False):  # a batch that was filled up gives more
             yield path, list(zip(labels or map(str, range(len(scores))), scores, strict=True))
+
+
+def _artifacts_in(directory: Path) -> str:
+    names = ("saved_model", "model.onnx", "model.tflite")
+    found = [str(directory / name) for name in names if (directory / name).exists()]
+    return " or ".join(found) or "the artifact itself"
 
 
 def _read_arguments(description: str) -> argparse.Namespace:

@@ -23,7 +23,7 @@ def command(
     epochs: Annotated[
         int | None,
         typer.Option(
-            min=1, help="At most so many passes over the training digits.", show_default="what the model needs"
+            min=1, help="At most so many passes over the training digits.", show_default="30 for resnet, 80 for vit"
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Directory for the report, the model and the artifacts.")] = Path(

@@ -29,11 +29,18 @@ def command(
     model: Annotated[Path, typer.Argument(help="A .keras file.", show_default=False)],
     directory: Annotated[Path, typer.Argument(help="Where the artifacts go.", show_default=False)],
     formats: Annotated[
-        list[Format] | None, typer.Option("--format", help="May be given several times.", show_default="all")
+        list[Format] | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="saved_model, onnx or tflite; may be given several times.",
+            show_default="all",
+        ),
     ] = None,
     precision: Annotated[Precision, typer.Option(help="int8 applies to ONNX and TFLite.")] = Precision.float32,
     calibration: Annotated[
-        Path | None, typer.Option(help="A .npy file with real inputs, or a .npz with one array an input, for int8.")
+        Path | None,
+        typer.Option(help="A .npy file with real inputs, or a .npz with one array for each input, for int8."),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="A text file with one class name a line.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export in the directory.")] = False,
@@ -48,8 +55,8 @@ def command(
 
     from keras_nnx.export import ExportError, export_model
 
-    if not model.is_file():
-        raise ExportError(f"{model} is no file: name a .keras file that model.save() wrote.")
+    if not model.is_file() or not zipfile.is_zipfile(model):
+        raise ExportError(f"{model} is no .keras file: name one that model.save() wrote.")
     samples = None
     if calibration is not None:
         samples = _read_arrays(calibration)

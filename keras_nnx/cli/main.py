@@ -26,7 +26,7 @@ app = typer.Typer(
     Every artifact is loaded in its own runtime and compared with the model before it is put in place. What cannot
     be proven is refused with the reason.
 
-    Exit codes: 0 done, 1 refused with the reason, 2 wrong usage.""",
+    Exit codes: 0 done, 1 refused with the reason, 2 wrong usage, 130 interrupted.""",
     epilog="Start with: keras-nnx demo",
     no_args_is_help=True,
     add_completion=False,
@@ -60,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
         else:
-            errors.print(f"keras-nnx: {error.format_message()} (see {_command_path(error)} --help)")
+            errors.print(
+                f"keras-nnx: {error.format_message().replace('Value error, ', '')} (see {_command_path(error)} --help)"
+            )
         return WRONG_USAGE
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED  # recent versions of typer return it instead

@@ -38,13 +38,13 @@ def curves_svg(curves: dict[str, list[float]], best_epoch: int) -> str:
     figure.patch.set_alpha(0)
     panels = figure.subplots(2, 1, sharex=True)
     epochs = np.arange(1, len(curves["loss"]) + 1)
-    for panel, name, title in zip(panels, ("loss", "sparse_categorical_accuracy"), ("loss", "accuracy"), strict=True):
+    for panel, name in zip(panels, ("loss", "accuracy"), strict=True):
         panel.patch.set_alpha(0)
         marker = "o" if len(epochs) == 1 else None
         panel.plot(epochs, curves[name], color=_BLUE, marker=marker, label="training")
         panel.plot(epochs, curves[f"val_{name}"], color=_ORANGE, marker=marker, label="validation")
         panel.axvline(best_epoch, color=grey, linestyle=":", linewidth=1)
-        panel.set_ylabel(title, color=grey)
+        panel.set_ylabel(name, color=grey)
         panel.grid(color=grey, alpha=0.2)
         panel.tick_params(which="both", colors=grey)
         panel.spines[:].set_visible(False)

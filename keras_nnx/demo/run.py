@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from keras_nnx.data import DataPipelines
 
 REPORT = "report.json"
+TITLES = {"vit": "Vision transformer", "resnet": "Residual network"}
 _CALIBRATION_BATCHES = 6
 
 
@@ -51,18 +52,22 @@ def run_demo(configuration: Configuration, console: Console) -> DemoResult:
         staged_directory(configuration.out, overwrite=configuration.overwrite, ours=_is_demo) as stage,
         shared_worker(),
     ):
-        with _stage(console, "Digits that scikit-learn bundles, as a TFDS data set", "data", seconds):
+        with _stage(console, "1/4 Data: the digits that scikit-learn bundles, as a TFDS data set", "data", seconds):
             pipelines = datasets.load(
                 "digits", batch_size=configuration.batch_size, augment="affine", seed=configuration.seed
             )
-        with _stage(console, f"Training the {configuration.model}, compiled by XLA", "training", seconds):
+        with _stage(
+            console, f"2/4 Training the {TITLES[configuration.model].lower()}, compiled by XLA", "training", seconds
+        ):
             classifier = training.build_classifier(configuration, pipelines)
             curves = training.train(classifier, pipelines, configuration, verbose=1 if console.is_terminal else 2)
+            best = int(np.argmin(curves["val_loss"])) + 1
+            console.print(f"  kept the weights of epoch {best} of {len(curves['loss'])}", style="dim", highlight=False)
             model = training.deployable(classifier, pipelines)
             model.save(stage / "model.keras")
-        with _stage(console, "Exporting in float32 and int8, and proving each file", "export", seconds):
+        with _stage(console, "3/4 Exporting in float32 and int8, and proving each file", "export", seconds):
             exports = _export(model, pipelines, stage)
-        with _stage(console, "Testing Keras and every artifact on the test digits", "evaluation", seconds):
+        with _stage(console, "4/4 Testing Keras and every artifact on the test digits", "evaluation", seconds):
             result = _evaluate(configuration, model, pipelines, curves, exports, seconds)
         _write(stage, result, pipelines)
     console.print(artifact_table([row for row, _ in result.artifacts], [value for _, value in result.artifacts]))
@@ -76,7 +81,7 @@ def _stage(console: Console, title: str, name: str, seconds: dict[str, float]) -
     start = time.perf_counter()
     yield
     seconds[name] = time.perf_counter() - start
-    console.print(f"  {seconds[name]:.1f} s", style="dim", highlight=False)
+    console.print(f"  done in {seconds[name]:.1f} s", style="dim", highlight=False)
 
 
 def _export(model: keras.Model, pipelines: DataPipelines, stage: Path) -> dict[str, ExportReport]:
@@ -112,7 +117,7 @@ def _evaluate(
             found = evaluation.artifact_scores(artifact, images, *names)
             artifacts.append((artifact, evaluation.accuracy(found, labels)))
     return DemoResult(
-        title=f"{'Vision transformer' if configuration.model == 'vit' else 'Residual network'} on handwritten digits",
+        title=f"{TITLES[configuration.model]} on handwritten digits",
         command=f"keras-nnx demo --model {configuration.model} --epochs {configuration.epochs} "
         f"--seed {configuration.seed}",
         configuration=configuration.to_dict(),

@@ -38,9 +38,7 @@ def train(
     optimizer.exclude_from_weight_decay(
         var_list=[v for v in model.trainable_variables if len(v.shape) < 2 or v.name in ("token", "positions")]
     )
-    model.compile(
-        optimizer, loss="sparse_categorical_crossentropy", metrics=["sparse_categorical_accuracy"], jit_compile=True
-    )
+    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=True)
     stopping = keras.callbacks.EarlyStopping(
         monitor="val_loss", patience=configuration.patience, restore_best_weights=True
     )

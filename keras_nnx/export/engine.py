@@ -31,6 +31,8 @@ from keras_nnx.export.workers import Worker, borrowed_worker
 FORMATS = ("saved_model", "onnx", "tflite")
 PRECISIONS = ("float32", "int8")
 _LATENCY_SECONDS = 0.5
+_LATENCY_CALLS = 200
+_TOP1_WORTH_A_NOTE = 0.9
 _QUANTIZED_MARKS = {"QuantizeLinear", "DequantizeLinear", "QUANTIZE", "DEQUANTIZE"}
 
 
@@ -95,7 +97,10 @@ def export_model(
         refuse_state(program)
         samples = read_calibration(calibration, program.signature)
         if precision == "int8" and samples is None:
-            raise CalibrationError('precision="int8" needs calibration: pass a few batches of real inputs.')
+            raise CalibrationError(
+                'precision="int8" needs calibration: pass a few batches of real inputs (on the command line, '
+                "--calibration)."
+            )
         _check_labels(program, labels)
         references = make_references(program, make_probes(model, program.signature, samples))
         bound = TOLERANCE if tolerance is None else tolerance
@@ -111,7 +116,7 @@ def export_model(
             metadata=dict(metadata or {}),
             versions=versions(),
             artifacts=artifacts,
-            notes=_notes(model, formats, precision),
+            notes=_notes(model, artifacts, precision),
         )
         write_manifest(stage, report, references, bound)
     final = Path(directory)
@@ -149,7 +154,7 @@ class _Job:
         if self.verify:
             runtime = open_runtime(target, path, self.worker)
             parity = prove(target, precision, runtime, self.references, self.tolerance)
-            latency = measure_latency(runtime, self.references[0].probe.inputs, _LATENCY_SECONDS)
+            latency = measure_latency(runtime, self.references[0].probe.inputs, _LATENCY_SECONDS, _LATENCY_CALLS)
         digest, size, files = hash_files(self.stage, path.name)
         return Artifact(
             format=target,
@@ -213,7 +218,10 @@ def _check_metadata(metadata: dict[str, Any] | None) -> None:
 def _check_labels(program: Program, labels: tuple[str, ...]) -> None:
     classes = program.signature.outputs[0].shape[-1:]
     if labels and classes and isinstance(classes[0], int) and classes[0] != len(labels):
-        raise ValueError(f"The number of labels is {len(labels)}, but the model has {classes[0]} classes.")
+        raise ValueError(
+            f"There are {len(labels)} labels, but the output {program.signature.outputs[0].name!r} has a last axis of "
+            f"{classes[0]}: give one label for each score, or none."
+        )
     if any(label.splitlines() != [label] for label in labels):
         raise ValueError("A label is empty or holds a line break; labels.txt has one label a line.")
 
@@ -229,11 +237,18 @@ def _inference(model: keras.Model) -> Iterator[None]:
             setattr(model, name, function)
 
 
-def _notes(model: keras.Model, formats: Sequence[str], precision: str) -> tuple[str, ...]:
+def _notes(model: keras.Model, artifacts: dict[str, Artifact], precision: str) -> tuple[str, ...]:
     notes = []
     policies = {layer.dtype_policy.compute_dtype for layer in model._flatten_layers()} - {"float32"}
     if policies:
         notes.append(f"Trained in {', '.join(sorted(policies))}; the artifacts compute in float32.")
-    if precision == "int8" and "saved_model" in formats:
+    if precision == "int8" and "saved_model" in artifacts:
         notes.append("The SavedModel is in float32: the format has no int8.")
+    for name, artifact in artifacts.items():
+        agreement = artifact.parity.top1_agreement if artifact.parity is not None else None
+        if agreement is not None and agreement < _TOP1_WORTH_A_NOTE:
+            notes.append(
+                f"{name}: int8 names another class than float32 for {1 - agreement:.0%} of the calibration samples; "
+                f"measure its accuracy before you use it."
+            )
     return tuple(notes)

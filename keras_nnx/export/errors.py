@@ -61,6 +61,14 @@ class ConverterCrashError(ExportError):
     """A converter died, hung or gave up without naming a reason that the engine knows; its last words are kept."""
 
 
+class InvalidArtifactError(ExportError):
+    """A file that the converter called finished breaks the rules of its format."""
+
+
+class RuntimeFailureError(ExportError):
+    """The target's runtime cannot load or run an artifact that the converter called finished."""
+
+
 class CalibrationError(ExportError):
     """The calibration batches are missing, empty or do not fit the model."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_nnx._stderr import held_back_stderr
-from keras_nnx.export.errors import SignatureError, UnsupportedOperatorError
+from keras_nnx.export.errors import InvalidArtifactError, SignatureError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.signature import Signature
 
@@ -22,11 +22,15 @@ def inspect_onnx(path: Path, signature: Signature, model: keras.Model | None = N
     Raises:
         SignatureError: If the inputs or outputs are not those of `signature`.
         UnsupportedOperatorError: If an operator is of another domain than the standard's.
+        InvalidArtifactError: If the file breaks the rules of the standard.
     """
     import onnx
 
     proto = onnx.load(path)
-    onnx.checker.check_model(str(path), full_check=True)
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except Exception as error:
+        raise InvalidArtifactError(f"onnx: {path.name} breaks the rules of the standard: {error}") from error
     counts: collections.Counter[str] = collections.Counter()
     graphs = [proto.graph]
     while graphs:

@@ -90,7 +90,9 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     """
     path = directory / MANIFEST
     if not path.is_file():
-        raise IntegrityError(f"{directory} is no export directory: it has no {MANIFEST}.")
+        inside = sorted(found.parent.name for found in directory.glob(f"*/{MANIFEST}"))
+        hint = f" Name one of the export directories in it: {', '.join(inside)}." if inside else ""
+        raise IntegrityError(f"{directory} is no export directory: it has no {MANIFEST}.{hint}")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

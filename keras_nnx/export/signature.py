@@ -109,14 +109,14 @@ def read_signature(model: keras.Model, input_signature: Any = None) -> Program:
     }
     try:
         symbolic = call_structured(placeholders)
-        dtypes = _traced_dtypes(model, call_structured, inputs)
+        traced = _traced_outputs(model, call_structured, inputs)
     except Exception as error:
         raise SignatureError(
             f"The model {model.name!r} cannot be called on inputs of {', '.join(map(str, inputs))}: {error}"
         ) from error
     flat = [
-        keras.KerasTensor(tensor.shape, dtype)
-        for tensor, dtype in zip(keras.tree.flatten(symbolic), dtypes, strict=True)
+        keras.KerasTensor(_known_sizes(spec.shape, tensor.shape), spec.dtype.name)
+        for tensor, spec in zip(keras.tree.flatten(symbolic), traced, strict=True)
     ]
     outputs = _specifications(flat, _output_names(model, symbolic), prefix=True)
 
@@ -126,14 +126,25 @@ def read_signature(model: keras.Model, input_signature: Any = None) -> Program:
     return Program(model, Signature(inputs, outputs), call)
 
 
-def _traced_dtypes(model: keras.Model, call: Callable[..., Any], inputs: Sequence[TensorSignature]) -> list[str]:
-    """Return the dtypes of the outputs when the model computes in float32, which its own specification may not say."""
+def _traced_outputs(model: keras.Model, call: Callable[..., Any], inputs: Sequence[TensorSignature]) -> list[Any]:
+    """Return what TensorFlow says of the outputs in float32 compute; Keras's own specification may be wrong.
+
+    Its dtypes follow the training policy, and its shapes are what a layer declares: `Activation("glu")`, which
+    halves the last axis, declares the shape of its inputs.
+    """
     import tensorflow as tf
 
     specifications = {spec.name: tf.TensorSpec(spec.static_shape, spec.dtype, name=spec.name) for spec in inputs}
     with float32_compute(model):
         concrete = tf.function(call, autograph=False).get_concrete_function(specifications)
-    return [spec.dtype.name for spec in keras.tree.flatten(concrete.structured_outputs)]
+    return list(keras.tree.flatten(concrete.structured_outputs))
+
+
+def _known_sizes(traced: Any, declared: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """Return the shape that was traced, with the declared sizes where tracing did not find one."""
+    if traced.rank != len(declared):
+        return declared if traced.rank is None else tuple(traced.as_list())
+    return tuple(b if a is None else a for a, b in zip(traced.as_list(), declared, strict=True))
 
 
 def _input_structure(model: keras.Model, input_signature: Any) -> Any:

@@ -6,7 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_nnx.export import inspection
+from keras_nnx.export.errors import ExportError, RuntimeFailureError
 from keras_nnx.export.manifest import check_integrity, read_manifest, read_references
 from keras_nnx.export.proof.comparison import SQNR_FLOOR_DB, Parity, compare, compare_quantized
 from keras_nnx.export.proof.reference import Reference
@@ -26,7 +29,7 @@ def verify_export(directory: str | Path) -> ExportReport:
         directory: What `export_model` wrote.
 
     Returns:
-        The report of the export, with the parity measured now.
+        The report of the export, with the parity measured now and no latency: see `benchmark_export`.
 
     Raises:
         IntegrityError: If a file is missing, added or changed.
@@ -53,7 +56,7 @@ def verify_export(directory: str | Path) -> ExportReport:
             operators = inspect_artifact(name, artifact.path, report.signature)
             runtime = open_runtime(name, artifact.path, worker)
             parity = prove(name, artifact.precision, runtime, references, float(values["tolerance"]))
-            artifacts[name] = dataclasses.replace(artifact, operators=operators, parity=parity)
+            artifacts[name] = dataclasses.replace(artifact, operators=operators, parity=parity, latency_ms=None)
     return dataclasses.replace(report, artifacts=artifacts)
 
 
@@ -68,16 +71,34 @@ def inspect_artifact(target: str, path: Path, signature: Signature, model: Any =
 
 def open_runtime(target: str, path: Path, worker: Worker, threads: int = 1) -> Runtime:
     """Return the runtime of an artifact, loaded."""
-    if target == "onnx":
-        return OnnxRuntime(path, threads)
-    if target == "tflite":
-        return LiteRt(path, threads)
+    try:
+        if target == "onnx":
+            return OnnxRuntime(path, threads)
+        if target == "tflite":
+            return LiteRt(path, threads)
+    except Exception as error:
+        raise RuntimeFailureError(f"{target}: the runtime cannot load {path.name}: {error}") from error
     return SavedModelRuntime(path, worker)
+
+
+def run_probes(
+    target: str, precision: str, runtime: Runtime, references: list[Reference]
+) -> list[list[dict[str, np.ndarray]]]:
+    """Return the answers of an artifact to every probe; whatever its runtime raises is an error of the artifact."""
+    try:
+        return runtime.run([reference.probe.inputs for reference in references])
+    except ExportError:
+        raise
+    except Exception as error:
+        raise RuntimeFailureError(
+            f"{target}: the runtime cannot run the {precision} file on the probes: {error} The artifact is not usable: "
+            f"leave this format out{'' if precision == 'float32' else ', or export it in float32'}."
+        ) from error
 
 
 def prove(target: str, precision: str, runtime: Runtime, references: list[Reference], tolerance: float) -> Parity:
     """Run an artifact on every probe, twice, and return how its answers compare to the references."""
-    answers = runtime.run([reference.probe.inputs for reference in references])
+    answers = run_probes(target, precision, runtime, references)
     if precision == "float32":
         return compare(target, references, answers, tolerance)
     return compare_quantized(target, references, answers, SQNR_FLOOR_DB)

@@ -171,6 +171,13 @@ def test_a_missing_artifact_is_refused(run, digit, tmp_path, target):
 
 
 @targets
+def test_the_directory_around_the_artifact_names_it(exported, run, digit, target):
+    answer = refusal(run(target, exported, digit, environment="bare"))
+    assert answer.startswith(f"{exported} is a directory, but no SavedModel: name ")
+    assert str(exported / ARTIFACTS[target]) in answer
+
+
+@targets
 def test_a_damaged_artifact_is_refused(run, digit, tmp_path, target):
     path = tmp_path / "damaged"
     if target == "saved_model":
@@ -217,7 +224,7 @@ def test_help_teaches_on_a_bare_machine(run, target):
     result = run(target, "--help", environment="bare")
     assert (result.returncode, result.stderr) == (0, "")
     assert f"pip install {RUNTIMES[target]}" in result.stdout
-    assert f"python run_{target}.py build/digits/{ARTIFACTS[target]} seven.png" in result.stdout
+    assert f"python run_{target}.py build/demo/float32/{ARTIFACTS[target]} digit_7.png" in result.stdout
 
 
 @pytest.mark.parametrize("arguments", [(), ("model.onnx",), ("model.onnx", "a.png", "--top", "0"), ("--wrong",)])

@@ -106,7 +106,7 @@ def test_accuracy_confusion_and_mistakes():
 
 
 def test_curves_of_a_single_epoch_can_be_drawn():
-    names = ("loss", "val_loss", "sparse_categorical_accuracy", "val_sparse_categorical_accuracy")
+    names = ("loss", "val_loss", "accuracy", "val_accuracy")
     drawing = curves_svg({name: [0.5] for name in names}, 1)
     assert drawing.startswith("<svg")
     assert "<metadata" not in drawing

