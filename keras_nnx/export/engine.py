@@ -16,6 +16,7 @@ from keras_nnx.export import inspection
 from keras_nnx.export.benchmark import measure_latency
 from keras_nnx.export.calibration import read_calibration
 from keras_nnx.export.conversion.saved_model import write_saved_model
+from keras_nnx.export.dimensions import explore
 from keras_nnx.export.directories import staged_directory
 from keras_nnx.export.errors import CalibrationError, ExportError, UnsupportedModelError
 from keras_nnx.export.manifest import ARTIFACT_NAMES, hash_files, is_export, versions, write_manifest
@@ -102,7 +103,9 @@ def export_model(
                 "--calibration)."
             )
         _check_labels(program, labels)
-        references = make_references(program, make_probes(model, program.signature, samples))
+        exploration = explore(program, samples)
+        program = exploration.program
+        references = make_references(program, make_probes(exploration, samples))
         bound = TOLERANCE if tolerance is None else tolerance
         job = _Job(program, stage, precision, samples, labels, references, bound, verify, worker)
         artifacts = {name: job.make(name) for name in FORMATS if name in formats}

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from keras_nnx.export.errors import ExportError, SignatureError, UnsupportedModelError
 from keras_nnx.export.layer_paths import layer_path
-from keras_nnx.export.lowering import stock as _stock  # noqa: F401  (its decorators fill the registry)
+from keras_nnx.export.lowering import decompositions as _decompositions  # noqa: F401  (decorators fill the registry)
+from keras_nnx.export.lowering import stock as _stock  # noqa: F401  (decorators fill the registry)
 from keras_nnx.export.lowering.layers import float32_compute, lowered_layers
-from keras_nnx.export.lowering.operators import decompose
+from keras_nnx.export.lowering.rewriting import FrozenGraph, rewrite
 from keras_nnx.export.signature import Program
-
-
-@dataclasses.dataclass(frozen=True)
-class FrozenGraph:
-    """A graph without variables, and the tensors that stand for the inputs and outputs, by name."""
-
-    graph_def: Any
-    inputs: dict[str, str]
-    outputs: dict[str, str]
 
 
 def tensor_specifications(program: Program) -> dict[str, tf.TensorSpec]:
@@ -47,17 +39,12 @@ def trace(program: Program, target: str) -> FrozenGraph:
                 raise
             raise ExportError(f"{target}: the lowering of the layer {failed[0]}") from error
     frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
-    graph_def = frozen.graph.as_graph_def()
-    captured = _freeze_captures(graph_def, concrete)
-    arguments = [tensor for tensor in frozen.inputs if tensor.op.name not in captured]
+    captures = _captured_values(concrete)
+    arguments = [tensor for tensor in frozen.inputs if tensor.op.name not in captures]
     # A flattened dict is in the order of its sorted keys, on both sides.
-    inputs = zip(sorted(spec.name for spec in program.signature.inputs), arguments, strict=True)
-    outputs = zip(sorted(spec.name for spec in program.signature.outputs), frozen.outputs, strict=True)
-    return FrozenGraph(
-        graph_def=decompose(graph_def, target),
-        inputs={name: tensor.name for name, tensor in inputs},
-        outputs={name: tensor.name for name, tensor in outputs},
-    )
+    inputs = dict(zip(sorted(spec.name for spec in program.signature.inputs), arguments, strict=True))
+    outputs = dict(zip(sorted(spec.name for spec in program.signature.outputs), frozen.outputs, strict=True))
+    return rewrite(frozen.graph, inputs, outputs, target, captures)
 
 
 def refuse_state(program: Program) -> None:
@@ -90,18 +77,10 @@ def refuse_state(program: Program) -> None:
             )
 
 
-def _freeze_captures(graph_def: Any, concrete: Any) -> set[str]:
-    """Turn the placeholders of captured eager tensors into constants; freezing does that for variables only."""
-    captures = {
-        internal.op.name: external
+def _captured_values(concrete: Any) -> dict[str, np.ndarray]:
+    """Return the eager tensors that the trace captured, by their placeholders; freezing sees to variables only."""
+    return {
+        internal.op.name: external.numpy()
         for external, internal in concrete.graph.captures
         if external.dtype not in (tf.resource, tf.variant)
     }
-    for node in graph_def.node:
-        if node.op == "Placeholder" and node.name in captures:
-            value = captures[node.name].numpy()
-            node.op = "Const"
-            node.ClearField("attr")
-            node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
-            node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
-    return set(captures)

@@ -9,6 +9,7 @@ from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering import layers as registry
 from keras_nnx.export.lowering import operators
 from keras_nnx.export.lowering.layers import float32_compute, lowered_layers
+from keras_nnx.export.lowering.rewriting import rewrite
 
 
 @keras.saving.register_keras_serializable(package="test_lowering")
@@ -83,9 +84,8 @@ def test_a_decomposition_that_returns_no_list_is_named():
     def one(operation, x):
         return x
 
-    graph = frozen(lambda x: tf.math.erf(x), tf.TensorSpec((None,), tf.float32))
     with pytest.raises(ExportError, match="decomposition of Erf has to return a list of 1"):
-        operators.decompose(graph.as_graph_def(), "onnx")
+        lower(tf.math.erf, MATRIX)
 
 
 def test_float32_compute_is_undone_after_an_error():
@@ -98,33 +98,44 @@ def test_float32_compute_is_undone_after_an_error():
     assert layer.dtype_policy.name == "mixed_float16"
 
 
-def frozen(function, *specifications):
-    return tf.function(function).get_concrete_function(*specifications).graph
+def lower(function, *specifications, target="onnx"):
+    """Return the graph of `function` written anew, as a function from a list of arrays to a list of arrays."""
+    concrete = tf.function(function, autograph=False).get_concrete_function(*specifications)
+    inputs = {str(index): tensor for index, tensor in enumerate(concrete.inputs)}
+    outputs = {str(index): tensor for index, tensor in enumerate(concrete.outputs)}
+    return rewrite(concrete.graph, inputs, outputs, target)
 
 
-def run(graph_def, feeds, fetch):
+def run(frozen, *arrays):
     with tf.Graph().as_default() as graph:
-        tf.graph_util.import_graph_def(graph_def, name="")
+        tf.graph_util.import_graph_def(frozen.graph_def, name="")
         with tf.compat.v1.Session(graph=graph) as session:
-            return session.run(fetch, feeds)
+            return session.run(list(frozen.outputs.values()), dict(zip(frozen.inputs.values(), arrays, strict=True)))
 
 
-def test_decomposition_equals_the_operator():
-    x = tf.TensorSpec((None, 5), tf.float32, name="x")
-    graph = frozen(lambda x: tf.identity(tf.math.erfc(tf.math.erfc(x) + 1.0), name="y"), x)
-    lowered = operators.decompose(graph.as_graph_def(), "onnx")
-    assert not [node for node in lowered.node if node.op == "Erfc"]
-    assert sum(node.op == "Erf" for node in lowered.node) == 2
-    values = np.random.default_rng(0).normal(size=(3, 5)).astype("float32")
-    expected = run(graph.as_graph_def(), {"x:0": values}, "y:0")
-    np.testing.assert_allclose(run(lowered, {"x:0": values}, "y:0"), expected, atol=1e-6)
+def operators_of(frozen):
+    """Return the types of all operators, in the bodies of functions too."""
+    library = frozen.graph_def.library.function
+    return {node.op for node in frozen.graph_def.node} | {node.op for f in library for node in f.node_def}
 
 
-def test_decomposition_keeps_other_graphs_untouched():
-    graph_def = frozen(lambda x: tf.math.erf(x), tf.TensorSpec((2,), tf.float32)).as_graph_def()
-    assert operators.decompose(graph_def, "onnx") is graph_def
-    erfc = frozen(lambda x: tf.math.erfc(x), tf.TensorSpec((2,), tf.float32)).as_graph_def()
-    assert operators.decompose(erfc, "tflite") is erfc
+MATRIX = tf.TensorSpec((None, 5), tf.float32)
+
+
+@pytest.fixture
+def matrix():
+    return np.random.default_rng(0).normal(size=(3, 5)).astype("float32")
+
+
+def test_decomposition_equals_the_operator(matrix):
+    def function(x):
+        return tf.math.erfc(tf.math.erfc(x) + 1.0)
+
+    lowered = lower(function, MATRIX)
+    assert "Erf" in operators_of(lowered)
+    assert "Erfc" not in operators_of(lowered)
+    np.testing.assert_allclose(run(lowered, matrix)[0], function(tf.constant(matrix)), atol=1e-6)
+    assert "Erfc" in operators_of(lower(function, MATRIX, target="coreml"))
 
 
 def test_decomposition_with_several_outputs_and_a_passed_through_input():
@@ -140,14 +151,75 @@ def test_decomposition_with_several_outputs_and_a_passed_through_input():
 
     def function(x):
         left, right = tf.split(x, 2, axis=1)
-        return tf.identity(right - left + tf.negative(x)[:, :2], name="y")
+        return right - left + tf.negative(x)[:, :2]
 
-    graph = frozen(function, tf.TensorSpec((3, 4), tf.float32, name="x"))
-    lowered = operators.decompose(graph.as_graph_def(), "onnx")
-    assert not {"Split", "Neg"} & {node.op for node in lowered.node}
+    lowered = lower(function, tf.TensorSpec((3, 4), tf.float32))
+    assert not {"Split", "Neg"} & operators_of(lowered)
     values = np.arange(12, dtype="float32").reshape(3, 4)
-    expected = values[:, 2:] - values[:, :2] + values[:, :2]
-    np.testing.assert_array_equal(run(lowered, {"x:0": values}, "y:0"), expected)
+    np.testing.assert_array_equal(run(lowered, values)[0], values[:, 2:] - values[:, :2] + values[:, :2])
+
+
+def test_a_decomposition_may_decline(matrix):
+    @operators.register_decomposition("Erf", targets=("onnx",))
+    def declines(operation, x):
+        return NotImplemented
+
+    assert "Erf" in operators_of(lower(tf.math.erf, MATRIX))
+
+
+def test_bodies_of_loops_branches_and_compiled_functions_are_rewritten(matrix):
+    compiled = tf.function(tf.math.erfc, jit_compile=True)
+
+    def function(x):
+        def step(index, value):
+            return index + 1, tf.cond(tf.reduce_sum(value) > 0, lambda: compiled(value), lambda: tf.math.erfc(-value))
+
+        case = tf.switch_case(tf.shape(x)[0] % 3, [lambda: x, lambda: tf.math.erfc(x)])
+        return tf.while_loop(lambda index, value: index < 3, step, (0, x))[1] + case
+
+    lowered = lower(function, MATRIX)
+    assert {"StatelessWhile", "StatelessIf", "StatelessCase", "Erf"} <= operators_of(lowered)
+    assert not {"Erfc", "PartitionedCall", "StatefulPartitionedCall"} & operators_of(lowered)
+    for values in (matrix, -matrix, matrix[:1], matrix[:2]):
+        np.testing.assert_allclose(run(lowered, values)[0], function(tf.constant(values)), atol=1e-6)
+
+
+@pytest.mark.parametrize("condition", [True, False])
+def test_a_known_condition_is_decided(condition, matrix):
+    def function(x):
+        known = tf.constant(condition)
+        number = tf.constant(7 if condition else 1)
+        branch = tf.raw_ops.If(
+            cond=known,
+            input=[x],
+            Tout=[tf.float32],
+            then_branch=tf.function(tf.math.erfc).get_concrete_function(MATRIX),
+            else_branch=tf.function(tf.math.negative).get_concrete_function(MATRIX),
+        )[0]
+        return branch + tf.switch_case(tf.identity(number), [lambda: x, lambda: x * 2, lambda: x * 3])
+
+    lowered = lower(function, MATRIX)
+    assert not {name for name in operators_of(lowered) if name.endswith(("If", "Case"))}
+    expected = tf.math.erfc(matrix) + 3 * matrix if condition else matrix
+    np.testing.assert_allclose(run(lowered, matrix)[0], expected, atol=1e-6)
+
+
+def test_what_no_output_needs_is_left_out(matrix):
+    def function(x):
+        tf.debugging.assert_less(x, 100.0)
+        tf.print(x)
+        with tf.control_dependencies([tf.random.uniform(tf.shape(x))]):
+            return tf.identity(x) + 1.0
+
+    lowered = lower(function, MATRIX)
+    assert not {"Assert", "PrintV2", "RandomUniform", "NoOp"} & operators_of(lowered)
+    np.testing.assert_array_equal(run(lowered, matrix)[0], matrix + 1)
+
+
+def test_one_result_under_two_names_and_an_input_that_is_passed_through(matrix):
+    lowered = lower(lambda x: (x, x * 2, x), MATRIX)
+    assert len(set(lowered.outputs.values())) == 3
+    np.testing.assert_array_equal(run(lowered, matrix)[2], matrix)
 
 
 def test_layer_paths_follow_nested_names():

@@ -16,8 +16,8 @@ from keras_nnx._stderr import held_back_stderr
 from keras_nnx._version import __version__
 from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
+from keras_nnx.export.lowering.rewriting import FrozenGraph
 from keras_nnx.export.signature import Signature, TensorSignature
-from keras_nnx.export.tracing import FrozenGraph
 
 CONVERTER_OPSET = 18
 """What tf2onnx writes; its own ceiling."""

@@ -7,8 +7,9 @@ from pathlib import Path
 import keras
 
 from keras_nnx.export.lowering.layers import float32_compute
+from keras_nnx.export.lowering.rewriting import FrozenGraph
 from keras_nnx.export.signature import Program
-from keras_nnx.export.tracing import FrozenGraph, tensor_specifications, traceable
+from keras_nnx.export.tracing import tensor_specifications, traceable
 
 
 def write_saved_model(program: Program, path: Path) -> None:

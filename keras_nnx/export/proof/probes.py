@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_nnx.export.dimensions import Exploration, Sizes
 from keras_nnx.export.signature import Signature, TensorSignature
 
-DYNAMIC_SIZES = (16, 24)
-"""Two sizes for every dynamic dimension except the batch."""
 LARGE = 100.0
 MOST_SAMPLES = 128
 SAMPLE_BYTES = 8_000_000
@@ -26,33 +24,31 @@ class Probe:
     inputs: dict[str, np.ndarray]
 
 
-def make_probes(
-    model: keras.Model, signature: Signature, samples: dict[str, np.ndarray] | None = None, seed: int = 0
-) -> list[Probe]:
+def make_probes(exploration: Exploration, samples: dict[str, np.ndarray] | None = None, seed: int = 0) -> list[Probe]:
     """Return the probes for a model.
 
     Ordinary, zero and large values, trailing padding, integers within the vocabulary; batches of 1 and 3; a second
     size for each other dynamic dimension; and real samples where the caller gave some.
 
     Args:
-        model: The model, searched for vocabularies and mask values.
-        signature: Its signature.
+        exploration: The model, and what it takes.
         samples: Real inputs by name, each with a leading batch axis.
         seed: Seed of all values.
     """
     random = np.random.default_rng(seed)
-    vocabulary = _vocabulary(model)
+    signature, bounds = exploration.program.signature, exploration.bounds
     probes = []
-    for index, sizes in enumerate(_sizes(signature)):
-        values = {spec.name: _ordinary(spec, sizes, random, vocabulary) for spec in signature.inputs}
+    for index, sizes in enumerate(exploration.sizes):
+        values = {spec.name: _ordinary(spec, sizes, random, bounds) for spec in signature.inputs}
         probes.append(Probe(f"ordinary_{index}", values))
-    ordinary = probes[-1].inputs
+    ordinary = probes[min(1, len(probes) - 1)].inputs
     probes.append(Probe("zero", {name: np.zeros_like(value) for name, value in ordinary.items()}))
     if any(np.issubdtype(value.dtype, np.floating) for value in ordinary.values()):
         probes.append(Probe("large", {name: _scaled(value, LARGE) for name, value in ordinary.items()}))
-    padding = _padding(model)
-    if padding is not None:
-        probes.append(Probe("masked", {name: _padded(value, padding) for name, value in ordinary.items()}))
+    padding = _padding(exploration.program.model)
+    if padding is not None or any(_is_mask(name) for name in ordinary):
+        padded = {name: _padded(name, value, padding) for name, value in ordinary.items()}
+        probes.append(Probe("masked", padded))
     if samples is not None:
         probes += _sample_probes(signature, samples)
     return probes
@@ -71,23 +67,12 @@ def _sample_probes(signature: Signature, samples: dict[str, np.ndarray]) -> list
     ]
 
 
-def _sizes(signature: Signature) -> Iterator[dict[str, int]]:
-    """Yield sizes for the dynamic dimensions: batches of 1 and 3, then each other dimension once at its second size."""
-    others = [name for name in signature.dynamic_dimensions if name != "batch"]
-    first = dict.fromkeys(others, DYNAMIC_SIZES[0])
-    yield {**first, "batch": 1}
-    if "batch" in signature.dynamic_dimensions:
-        yield {**first, "batch": 3}
-    for name in others:
-        yield {**first, "batch": 1, name: DYNAMIC_SIZES[1]}
-
-
-def _ordinary(spec: TensorSignature, sizes: dict[str, int], random: np.random.Generator, vocabulary: int) -> np.ndarray:
+def _ordinary(spec: TensorSignature, sizes: Sizes, random: np.random.Generator, bounds: dict[str, int]) -> np.ndarray:
     shape = spec.resolve(sizes)
     if spec.dtype == "bool":
         return random.random(shape) < 0.5
     if np.issubdtype(np.dtype(spec.dtype), np.integer):
-        return random.integers(0, vocabulary, shape).astype(spec.dtype)
+        return random.integers(0, bounds[spec.name], shape).astype(spec.dtype)
     return random.standard_normal(shape).astype(spec.dtype)
 
 
@@ -95,18 +80,21 @@ def _scaled(value: np.ndarray, factor: float) -> np.ndarray:
     return (value * factor).astype(value.dtype) if np.issubdtype(value.dtype, np.floating) else value
 
 
-def _padded(value: np.ndarray, padding: float) -> np.ndarray:
-    """Return `value` with the last third of its second axis set to the padding value."""
-    if value.ndim < 2 or value.dtype == bool:
+def _padded(name: str, value: np.ndarray, padding: Any) -> np.ndarray:
+    """Return `value` with the last third of its second axis padded: a mask is true before, and false there."""
+    if value.ndim < 2:
         return value
-    result = value.copy()
-    result[:, value.shape[1] - value.shape[1] // 3 :] = padding
+    result = np.ones_like(value) if _is_mask(name) else value.copy()
+    start = value.shape[1] - value.shape[1] // 3
+    if _is_mask(name):
+        result[:, start:] = 0
+    elif padding is not None and value.dtype != bool:
+        result[:, start:] = padding
     return result
 
 
-def _vocabulary(model: keras.Model) -> int:
-    sizes = [layer.input_dim for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
-    return max(1, min(sizes)) if sizes else 2
+def _is_mask(name: str) -> bool:
+    return "mask" in name
 
 
 def _padding(model: keras.Model) -> Any:

@@ -1,0 +1,5 @@
+"""Operators that a target lacks or gets wrong, written as others; one module for each kind."""
+
+from keras_nnx.export.lowering.decompositions import mathematics
+
+__all__ = ["mathematics"]

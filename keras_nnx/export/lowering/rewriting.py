@@ -1,0 +1,191 @@
+"""The walk that writes a frozen graph anew: only what the outputs need, calls inlined, operators decomposed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
+
+from keras_nnx.export.errors import ExportError
+from keras_nnx.export.lowering.operators import decomposition
+
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+_LOOPS = ("While", "StatelessWhile")
+_BRANCHES = ("If", "StatelessIf", "Case", "StatelessCase")
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenGraph:
+    """A graph without variables, and the tensors that stand for the inputs and outputs, by name."""
+
+    graph_def: Any
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+
+
+def rewrite(
+    graph: tf.Graph,
+    inputs: dict[str, tf.Tensor],
+    outputs: dict[str, tf.Tensor],
+    target: str,
+    captures: dict[str, np.ndarray] | None = None,
+) -> FrozenGraph:
+    """Return `graph` written anew for `target`.
+
+    Whatever no output needs is left out (assertions, prints, random numbers that inference does not use); calls of
+    functions are inlined, those that XLA was to compile included; a branch on a known condition is decided; and every
+    operator with a decomposition for `target` is replaced by it, in the bodies of loops and branches too.
+
+    Args:
+        graph: The graph of a concrete function.
+        inputs: Its placeholders by the names that they get.
+        outputs: Its results by the names that they get.
+        target: `"onnx"` or `"tflite"`.
+        captures: Values of the other placeholders, by the names of their operations.
+    """
+    walk = _Walk(graph, target)
+    with tf.Graph().as_default() as result:
+        mapping: dict[Any, Any] = {}
+        for index, tensor in enumerate(inputs.values()):
+            mapping[tensor.ref()] = tf.compat.v1.placeholder(tensor.dtype, tensor.shape, name=f"argument_{index}")
+        for name, value in (captures or {}).items():
+            mapping[graph.get_operation_by_name(name).outputs[0].ref()] = tf.constant(value, name=name)
+        written = walk.body(graph, mapping, list(outputs.values()))
+        # An identity each: an input that is passed through, or one result under two names, are results of their own.
+        results = [tf.identity(tensor, name=f"result_{index}") for index, tensor in enumerate(written)]
+    return FrozenGraph(
+        graph_def=result.as_graph_def(),
+        inputs={name: mapping[tensor.ref()].name for name, tensor in inputs.items()},
+        outputs={name: tensor.name for name, tensor in zip(outputs, results, strict=True)},
+    )
+
+
+class _Walk:
+    """Writes bodies into the default graph; knows the functions of the graph that it reads."""
+
+    def __init__(self, source: tf.Graph, target: str) -> None:
+        self._source = source
+        self._library = {function.signature.name: function for function in source.as_graph_def().library.function}
+        self._target = target
+
+    def body(self, source: tf.Graph, mapping: dict[Any, Any], outputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Write what `outputs` need of `source`, with `mapping` from its tensors to those already written."""
+        needed = _needed([tensor.op for tensor in outputs])
+        for operation in source.get_operations():
+            if operation not in needed or all(tensor.ref() in mapping for tensor in operation.outputs):
+                continue
+            written = self._write(operation, [mapping[tensor.ref()] for tensor in operation.inputs])
+            for old, new in zip(operation.outputs, written, strict=True):
+                mapping[old.ref()] = new
+        return [mapping[tensor.ref()] for tensor in outputs]
+
+    def _write(self, operation: tf.Operation, inputs: list[tf.Tensor]) -> Sequence[tf.Tensor]:
+        if operation.type in _CALLS:
+            with tf.name_scope(f"{operation.name}/"):
+                return self._inline(operation.get_attr("f").name, inputs)
+        if operation.type in _LOOPS:
+            return self._loop(operation, inputs)
+        if operation.type in _BRANCHES:
+            return self._branch(operation, inputs)
+        replace = decomposition(operation.type, self._target)
+        if replace is None:
+            return _copy(operation, inputs)
+        with tf.name_scope(f"{operation.name}/"):
+            written = replace(operation, *inputs)
+        if written is NotImplemented:
+            return _copy(operation, inputs)
+        if not isinstance(written, list | tuple) or len(written) != len(operation.outputs):
+            raise ExportError(
+                f"The decomposition of {operation.type} has to return a list of {len(operation.outputs)} tensors, one "
+                f"for each output of {operation.name!r}, but returned {type(written).__name__}."
+            )
+        return written
+
+    def _graph(self, name: str) -> Any:
+        with self._source.as_default():
+            return function_def_to_graph(self._library[name])
+
+    def _inline(self, name: str, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        graph = self._graph(name)
+        mapping = {old.ref(): new for old, new in zip(graph.inputs, inputs, strict=True)}
+        return self.body(graph, mapping, graph.outputs)
+
+    def _function(self, name: str, inputs: Sequence[tf.Tensor]) -> Any:
+        """Return the function `name`, written anew."""
+
+        def run(*arguments: tf.Tensor) -> list[tf.Tensor]:
+            return self._inline(name, arguments)
+
+        specifications = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs]
+        return tf.function(run, autograph=False).get_concrete_function(*specifications)
+
+    def _loop(self, operation: tf.Operation, inputs: list[tf.Tensor]) -> Sequence[tf.Tensor]:
+        # What is carried may change its shape: the body says with which it is entered.
+        carried = self._graph(operation.get_attr("body").name).inputs
+        condition, body = (self._function(operation.get_attr(key).name, carried) for key in ("cond", "body"))
+        return tf.raw_ops.StatelessWhile(
+            input=inputs,
+            cond=condition,
+            body=body,
+            output_shapes=operation.get_attr("output_shapes"),
+            parallel_iterations=operation.get_attr("parallel_iterations"),
+            name=operation.name,
+        )
+
+    def _branch(self, operation: tf.Operation, inputs: list[tf.Tensor]) -> Sequence[tf.Tensor]:
+        chosen, *arguments = inputs
+        if operation.type.endswith("If"):
+            names = [operation.get_attr(key).name for key in ("else_branch", "then_branch")]
+        else:
+            names = [branch.name for branch in operation.get_attr("branches")]
+        value = tf.get_static_value(chosen)
+        if value is not None:
+            # Out of range means the last branch.
+            index = int(bool(value)) if operation.type.endswith("If") else int(value)
+            with tf.name_scope(f"{operation.name}/"):
+                return self._inline(names[index if 0 <= index < len(names) else -1], arguments)
+        return _choose(operation, chosen, [self._function(name, arguments) for name in names], arguments)
+
+
+def _choose(
+    operation: tf.Operation, chosen: tf.Tensor, branches: list[Any], arguments: list[tf.Tensor]
+) -> Sequence[tf.Tensor]:
+    common = {
+        "input": arguments,
+        "Tout": [tensor.dtype for tensor in operation.outputs],
+        "output_shapes": operation.get_attr("output_shapes"),
+        "name": operation.name,
+    }
+    if operation.type.endswith("If"):
+        otherwise, then = branches
+        return tf.raw_ops.StatelessIf(cond=chosen, then_branch=then, else_branch=otherwise, **common)
+    return tf.raw_ops.StatelessCase(branch_index=chosen, branches=branches, **common)
+
+
+def _copy(operation: tf.Operation, inputs: list[tf.Tensor]) -> Sequence[tf.Tensor]:
+    attributes = {key: value for key, value in operation.node_def.attr.items() if not key.startswith("_")}
+    graph: Any = tf.compat.v1.get_default_graph()
+    return graph.create_op(
+        operation.type,
+        inputs,
+        [tensor.dtype for tensor in operation.outputs],
+        name=operation.name,
+        attrs=attributes,
+        op_def=operation.op_def,
+    ).outputs
+
+
+def _needed(start: list[tf.Operation]) -> set[tf.Operation]:
+    """Return the operations whose data reach `start`; control dependencies order effects, and there are none."""
+    needed: set[tf.Operation] = set()
+    pending = list(start)
+    while pending:
+        operation = pending.pop()
+        if operation not in needed:
+            needed.add(operation)
+            pending.extend(tensor.op for tensor in operation.inputs)
+    return needed
