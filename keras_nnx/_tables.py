@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from keras_nnx.export.proof.comparison import Parity
     from keras_nnx.export.report import Artifact
 
 FORMAT_NAMES = {"saved_model": "SavedModel", "onnx": "ONNX", "tflite": "TFLite"}
@@ -32,6 +33,13 @@ def describe_parity(artifact: Artifact) -> str:
     return f"proven, {parity.sqnr_db:.1f} dB{agreement}"
 
 
+def _proof(parity: Parity | None) -> str:
+    """Return whether and how; the tolerance is the rule, and an SQNR has a column of its own."""
+    if parity is None:
+        return "not proven"
+    return "proven, noise" if parity.bound == "noise" else "proven"
+
+
 def artifact_table(artifacts: Sequence[Artifact], accuracies: Sequence[float] | None = None) -> Table:
     """Return a table with a row for each artifact, and their test accuracies if they were measured."""
     table = Table(box=None, pad_edge=False, collapse_padding=True)
@@ -47,7 +55,7 @@ def artifact_table(artifacts: Sequence[Artifact], accuracies: Sequence[float] | 
         table.add_column("accuracy", justify="right", no_wrap=True)
     for index, artifact in enumerate(artifacts):
         parity, latency = artifact.parity, artifact.latency_ms
-        cells = [FORMAT_NAMES[artifact.format], artifact.precision, "proven" if parity else "not proven"]
+        cells = [FORMAT_NAMES[artifact.format], artifact.precision, _proof(parity)]
         cells.append(f"{parity.max_abs_error:.1e}" if parity else "")
         if quantized:
             cells.append(f"{parity.sqnr_db:.1f} dB" if parity is not None and parity.sqnr_db is not None else "")

@@ -51,8 +51,6 @@ def command(
 
     Example: keras-nnx export model.keras build/model --format onnx --labels labels.txt
     """
-    import keras
-
     from keras_nnx.export import ExportError, export_model
 
     if not model.is_file() or not zipfile.is_zipfile(model):
@@ -61,15 +59,33 @@ def command(
     if calibration is not None:
         samples = _read_arrays(calibration)
     report = export_model(
-        keras.models.load_model(model, compile=False, safe_mode=True),
+        _load(model),
         directory,
         formats=tuple(chosen.value for chosen in formats or Format),
         precision=precision.value,
         calibration=samples,
-        labels=labels.read_text(encoding="utf-8").splitlines() if labels else None,
+        labels=_read_labels(labels) if labels else None,
         overwrite=overwrite,
     )
     typer.echo(str(report))
+
+
+def _load(path: Path) -> Any:
+    import keras
+
+    from keras_nnx.export import ExportError
+
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise ExportError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _read_labels(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text file in UTF-8: {error}.") from error
 
 
 def _read_arrays(path: Path) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,6 +56,7 @@ def _root(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; nothing that a user can cause ends in a traceback."""
     errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
     except _USAGE_ERROR as error:
@@ -77,11 +80,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else DONE
 
 
+def _interrupt(number: int, frame: object) -> None:
+    """End as Ctrl-C does, so that what was half written is cleared away."""
+    raise KeyboardInterrupt
+
+
 def refusal(error: Exception) -> str | None:
     """Return the one line that a user needs to see, or None for what can only be a defect of this package."""
-    from keras_nnx.export.errors import ExportError
-
-    if isinstance(error, ExportError | ImportError | ValueError):
+    # By name: importing the class would import Keras, which may be what failed.
+    if isinstance(error, ImportError | ValueError) or _is_export_error(error):
         return " ".join(str(error).split())
     if isinstance(error, OSError):
         where = f" ({os.fspath(error.filename)})" if isinstance(error.filename, str | os.PathLike) else ""
@@ -89,6 +96,11 @@ def refusal(error: Exception) -> str | None:
     if type(error).__module__.startswith("tensorflow"):
         return " ".join(re.sub(r"\{\{.*?\}\}|\[Op:\w+\]", "", str(error)).split())
     return None
+
+
+def _is_export_error(error: Exception) -> bool:
+    errors = sys.modules.get("keras_nnx.export.errors")
+    return errors is not None and isinstance(error, errors.ExportError)
 
 
 def _command_path(error: Any) -> str:

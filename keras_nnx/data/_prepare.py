@@ -1,14 +1,16 @@
 """Finds a data set's builder and prepares it once, quietly, without the network where none is needed."""
 
+import contextlib
 import difflib
 import importlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from keras_nnx.data._extra import missing_extra, require
 from keras_nnx.data._network import is_network_failure, no_network, require_network
 from keras_nnx.data._quiet import quiet
-from keras_nnx.data.errors import DataError, NotPreparedError, UnknownDatasetError
+from keras_nnx.data.errors import DataError, DatasetFolderError, NotPreparedError, UnknownDatasetError
 
 
 def find_builder(name: str, data_dir: str | os.PathLike[str] | None) -> Any:
@@ -33,7 +35,7 @@ def find_builder(name: str, data_dir: str | os.PathLike[str] | None) -> Any:
     importlib.import_module("keras_nnx.data.digits")  # registers it
     # TensorFlow Datasets reads TFDS_DATA_DIR once, when it is imported; this reads it at every call.
     folder = os.fspath(data_dir or os.environ.get("TFDS_DATA_DIR") or "") or None
-    with quiet():
+    with quiet(), folder_errors(name, folder or "~/tensorflow_datasets"):
         return _find(name, folder)
 
 
@@ -73,9 +75,44 @@ def prepare(builder: Any, name: str, download: bool) -> Any:
             "download it: use download=True, or pass the data_dir= that has it."
         )
     folder = os.fspath(builder.data_dir_root)
-    with quiet(progress=not bundled):
+    with quiet(progress=not bundled), folder_errors(name, folder):
         _prepare(builder, name, folder, bundled)
         return _find(name, folder)
+
+
+@contextlib.contextmanager
+def folder_errors(name: str, folder: str) -> Iterator[None]:
+    """Turns what a full, forbidden or damaged folder raises inside the block into one error.
+
+    TensorFlow Datasets passes on what its libraries raise: of the operating system, of TensorFlow, of the parser of
+    its descriptions.
+
+    Args:
+        name: The data set.
+        folder: Where it is prepared.
+
+    Raises:
+        DatasetFolderError: In their place.
+
+    Example:
+        >>> with folder_errors("digits", "somewhere"):
+        ...     pass
+    """
+    try:
+        yield
+    except (DataError, ImportError):
+        raise
+    except Exception as error:
+        kind = type(error)
+        if not issubclass(kind, OSError | RuntimeError) and kind.__module__.split(".")[0] not in (
+            "tensorflow",
+            "google",
+        ):
+            raise
+        raise DatasetFolderError(
+            f"The data set '{name}' cannot be prepared or read in {folder}: {error}. Make room or choose another "
+            f"folder (data_dir= or TFDS_DATA_DIR); if it was prepared before, delete it there to prepare it anew."
+        ) from error
 
 
 def _find(name: str, data_dir: str | None) -> Any:
@@ -89,7 +126,7 @@ def _find(name: str, data_dir: str | None) -> Any:
         raise _unknown(name) from error
     try:
         return tfds.builder(name, try_gcs=False, data_dir=data_dir)
-    except tfds.core.DatasetNotFoundError as error:
+    except (tfds.core.DatasetNotFoundError, AssertionError) as error:  # a version that no builder has is asserted
         raise _unknown(name) from error
 
 

@@ -31,3 +31,7 @@ class NoNetworkError(DataError, ConnectionError):
 
 class MissingExtraError(DataError, ImportError):
     """A Python package that this data set needs is not installed; the message names the pip command."""
+
+
+class DatasetFolderError(DataError, OSError):
+    """The folder of the prepared data set cannot be written or read; the message says what to do with it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from keras_nnx.data._arguments import check_arguments
 from keras_nnx.data._extra import require
 from keras_nnx.data._features import check_features, image_features
-from keras_nnx.data._prepare import find_builder, prepare
+from keras_nnx.data._prepare import find_builder, folder_errors, prepare
 from keras_nnx.data._splits import choose_splits
 from keras_nnx.data.info import DataInfo, PerSplit
 
@@ -140,6 +140,7 @@ def load(
         UnsupportedDatasetError: If it is no image classification, or varies in size and `image_size` is None.
         NoNetworkError: If it has to be downloaded and the network cannot be reached.
         NotPreparedError: If it has to be downloaded and `download` is False.
+        DatasetFolderError: If the folder cannot be written or read, or is damaged.
         MissingExtraError: If a package is missing; the message names the pip command.
 
     Example:
@@ -159,15 +160,16 @@ def load(
     features = image_features(name, builder.info.features, size)
 
     images: Any = importlib.import_module("keras_nnx.data._images")
-    counts = {
-        split: facts.num_examples
-        for split, facts in builder.info.splits.items()
-        if facts.num_examples and (split != "test" or images.first_label(builder, split) >= 0)
-    }
-    sources = choose_splits(name, counts, validation_fraction)
-    pixels = PerSplit(*(images.read_pixels(builder, source, features) for source in sources))
-    mean, deviation = images.channel_statistics(pixels.train)
-    raw = PerSplit(*(images.raw_batches(split, batch_size) for split in pixels))
+    with folder_errors(name, str(builder.data_dir_root)):
+        counts = {
+            split: facts.num_examples
+            for split, facts in builder.info.splits.items()
+            if facts.num_examples and (split != "test" or images.first_label(builder, split) >= 0)
+        }
+        sources = choose_splits(name, counts, validation_fraction)
+        pixels = PerSplit(*(images.read_pixels(builder, source, features) for source in sources))
+        mean, deviation = images.channel_statistics(pixels.train)
+        raw = PerSplit(*(images.raw_batches(split, batch_size) for split in pixels))
     training = images.training_batches(pixels.train, batch_size, change, seed)
     info = DataInfo(
         name=name,

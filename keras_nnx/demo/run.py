@@ -24,7 +24,7 @@ from keras_nnx.demo.configuration import Configuration
 from keras_nnx.demo.result import CONTENTS, FORMAT, DemoResult
 from keras_nnx.export.directories import staged_directory
 from keras_nnx.export.engine import export_model
-from keras_nnx.export.manifest import has_format, versions
+from keras_nnx.export.manifest import foreign_entry, has_format, versions
 from keras_nnx.export.report import ExportReport
 from keras_nnx.export.workers import shared_worker
 
@@ -49,7 +49,7 @@ def run_demo(configuration: Configuration, console: Console) -> DemoResult:
     seconds: dict[str, float] = {}
     keras.utils.set_random_seed(configuration.seed)
     with (
-        staged_directory(configuration.out, overwrite=configuration.overwrite, ours=_is_demo) as stage,
+        staged_directory(configuration.out, overwrite=configuration.overwrite, foreign=_foreign_entry) as stage,
         shared_worker(),
     ):
         with _stage(console, "1/4 Data: the digits that scikit-learn bundles, as a TFDS data set", "data", seconds):
@@ -186,5 +186,15 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _is_demo(directory: Path) -> bool:
-    return has_format(directory / REPORT, FORMAT)
+def _foreign_entry(directory: Path) -> str | None:
+    """Return the name of something in `directory` that no demonstration wrote, or None."""
+    if not has_format(directory / REPORT, FORMAT):
+        return min(path.name for path in directory.iterdir())
+    known = {name.rstrip("/") for name in CONTENTS}
+    inside = {path.relative_to(directory).as_posix() for path in (directory / "samples").glob("*")}
+    samples = {f"samples/digit_{label}.png" for label in range(10)}
+    unknown = ({path.name for path in directory.iterdir()} - known) | (inside - samples)
+    for precision in ("float32", "int8"):
+        entry = foreign_entry(directory / precision) if (directory / precision).is_dir() else None
+        unknown |= {f"{precision}/{entry}"} if entry is not None else set()
+    return min(unknown, default=None)

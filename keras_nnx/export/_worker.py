@@ -67,7 +67,7 @@ def _examples(calibration: str, batch: int) -> Any:
     import numpy as np
 
     with np.load(calibration, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
+        arrays = {name.removeprefix("input/"): archive[name] for name in archive.files}
     for start in range(0, len(next(iter(arrays.values()))) - batch + 1, batch):
         yield "serving_default", {name: value[start : start + batch] for name, value in arrays.items()}
 

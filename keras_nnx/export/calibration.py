@@ -46,10 +46,10 @@ def read_calibration(calibration: Any, signature: Signature) -> dict[str, np.nda
 
 
 def _batches(calibration: Any, signature: Signature) -> Iterable[Any]:
-    if isinstance(calibration, np.ndarray | dict):
+    if isinstance(calibration, dict) or _is_array(calibration):
         return [calibration]
-    if isinstance(calibration, list) and len(calibration) == len(signature.inputs):
-        ranks = [np.ndim(value) for value in calibration if isinstance(value, np.ndarray)]
+    if isinstance(calibration, list | tuple) and len(calibration) == len(signature.inputs):
+        ranks = [np.ndim(value) for value in calibration if _is_array(value)]
         if ranks == [len(spec.shape) for spec in signature.inputs] and len(signature.inputs) > 1:
             return [calibration]
     if not isinstance(calibration, Iterable):
@@ -57,17 +57,22 @@ def _batches(calibration: Any, signature: Signature) -> Iterable[Any]:
     return calibration
 
 
+def _is_array(value: Any) -> bool:
+    """Whether `value` is an array or a tensor of any library, and no structure of them."""
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
 def _named(batch: Any, signature: Signature) -> list[Any]:
     """Return the values of a batch in the order of the inputs."""
     names = [spec.name for spec in signature.inputs]
-    if isinstance(batch, tuple):
-        batch = batch[0]
+    if isinstance(batch, tuple) and not (len(batch) == len(names) > 1 and all(map(_is_array, batch))):
+        batch = batch[0] if batch else batch  # inputs and labels
     if isinstance(batch, dict):
         missing = [name for name in names if name not in batch]
         if missing:
             raise CalibrationError(f"A calibration batch has no {missing[0]!r}: it has {sorted(map(str, batch))}.")
         return [batch[name] for name in names]
-    values = batch if isinstance(batch, list) else [batch]
+    values = list(batch) if isinstance(batch, list | tuple) else [batch]
     if len(values) != len(names):
         raise CalibrationError(
             f"A calibration batch has {len(values)} inputs, but the model has {len(names)}: {names}."

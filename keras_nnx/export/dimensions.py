@@ -19,6 +19,7 @@ FIRST_SIZES = (16, 8, 4, 2, 1, 32, 64, 128, 256)
 """Tried in this order for all dynamic dimensions at once."""
 BATCHES = (1, 3)
 _FEW = 2
+_RANGES = ((-100, 101), (0, 256), (-1, 11), (-1, 3))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,12 +30,14 @@ class Exploration:
         program: The program, whose signature names dimensions that have to be equal alike.
         sizes: Sizes of all dynamic dimensions on which the model runs: batches of one and three, and each other
             dimension at a second size.
-        bounds: For each input of integers, the number that its values have to stay under.
+        bounds: For each input of integers, the number that its ordinary values stay under: a vocabulary, or 2.
+        ranges: For those without a vocabulary, the widest range of values (the end left out) that the model takes.
     """
 
     program: Program
     sizes: tuple[Sizes, ...]
     bounds: dict[str, int]
+    ranges: dict[str, tuple[int, int]]
 
 
 def explore(program: Program, samples: dict[str, np.ndarray] | None = None) -> Exploration:
@@ -57,9 +60,10 @@ def explore(program: Program, samples: dict[str, np.ndarray] | None = None) -> E
             asked.shapes(entry)
         names = _common_names(program.signature, seconds)
         bounds = _integer_bounds(asked, first)
+        ranges = _integer_ranges(asked, first, bounds)
     signature = _renamed(program.signature, names, [(entry, asked.shapes(entry)) for entry in sizes])
     renamed = tuple({names.get(name, name): size for name, size in entry.items()} for entry in sizes)
-    return Exploration(dataclasses.replace(program, signature=signature), renamed, bounds)
+    return Exploration(dataclasses.replace(program, signature=signature), renamed, bounds, ranges)
 
 
 class _Asked:
@@ -68,11 +72,22 @@ class _Asked:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.names = tuple(name for name in program.signature.dynamic_dimensions if name != "batch")
-        self._answers: dict[tuple[tuple[str, int], ...], dict[str, tuple[int, ...]] | Exception] = {}
+        self._answers: dict[tuple[tuple[str, int], ...], dict[str, np.ndarray] | Exception] = {}
 
     def runs(self, sizes: Sizes) -> bool:
         """Whether the model runs on `sizes`."""
         return isinstance(self._ask(sizes), dict)
+
+    def answers(self, sizes: Sizes) -> bool:
+        """Whether the model runs on `sizes`, gives something, and gives it again.
+
+        A convolution over less than its kernel runs in TensorFlow, and its answer is whatever was in memory.
+        """
+        first = self._ask(sizes)
+        if not isinstance(first, dict) or any(value.size == 0 for value in first.values()):
+            return False
+        second = self.call(self._inputs(sizes))
+        return all(np.array_equal(value, second[name], equal_nan=True) for name, value in first.items())
 
     def shapes(self, sizes: Sizes) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the outputs.
@@ -82,28 +97,30 @@ class _Asked:
         """
         answer = self._ask(sizes)
         if isinstance(answer, dict):
-            return answer
+            return {name: value.shape for name, value in answer.items()}
         inputs = {spec.name: list(spec.resolve(sizes)) for spec in self.program.signature.inputs}
         raise SignatureError(
             f"The model {self.program.model.name!r} itself fails on inputs of the shapes {inputs}: {answer} If it "
             f"takes some sizes only, narrow it with input_signature, or pass calibration of a size that it takes."
         ) from answer
 
-    def call(self, inputs: dict[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
-        """Run the model and return the shapes of the outputs."""
+    def call(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run the model and return the outputs."""
         import tensorflow as tf
 
         outputs = self.program.call({name: tf.constant(value) for name, value in inputs.items()})
-        return {name: tuple(value.shape) for name, value in outputs.items()}
+        return {name: np.asarray(value) for name, value in outputs.items()}
 
-    def _ask(self, sizes: Sizes) -> dict[str, tuple[int, ...]] | Exception:
+    def _inputs(self, sizes: Sizes) -> dict[str, np.ndarray]:
+        return {
+            spec.name: np.zeros(spec.resolve(sizes), np.dtype(spec.dtype)) for spec in self.program.signature.inputs
+        }
+
+    def _ask(self, sizes: Sizes) -> dict[str, np.ndarray] | Exception:
         key = tuple(sorted(sizes.items()))
         if key not in self._answers:
-            inputs = {
-                spec.name: np.zeros(spec.resolve(sizes), np.dtype(spec.dtype)) for spec in self.program.signature.inputs
-            }
             try:
-                self._answers[key] = self.call(inputs)
+                self._answers[key] = self.call(self._inputs(sizes))
             except Exception as error:  # noqa: BLE001  (whatever a model raises, it does not take these sizes)
                 self._answers[key] = error
         return self._answers[key]
@@ -115,7 +132,8 @@ def _first_sizes(asked: _Asked, samples: dict[str, np.ndarray] | None) -> Sizes:
     candidates = [{**batch, **dict.fromkeys(asked.names, size)} for size in FIRST_SIZES] if asked.names else [batch]
     if samples is not None and asked.names:
         candidates.insert(0, {**_sample_sizes(asked.program.signature, samples), **batch})
-    found = next((sizes for sizes in candidates if asked.runs(sizes)), None)
+    # A model that never answers twice the same is random, whatever its sizes: that is found later.
+    found = next(filter(asked.answers, candidates), None) or next(filter(asked.runs, candidates), None)
     if found is None:
         asked.shapes(candidates[0])  # raises with the reason
     assert found is not None  # for the type checker
@@ -145,7 +163,7 @@ def _second_sizes(asked: _Asked, first: Sizes) -> list[Sizes]:
                 changed
                 for together in _companions(asked.names, name, found)
                 for size in _other_sizes(first[name])
-                if asked.runs({**first, **(changed := dict.fromkeys(together, size))})
+                if asked.answers({**first, **(changed := dict.fromkeys(together, size))})
             ),
             None,
         )
@@ -239,6 +257,21 @@ def _integer_bounds(asked: _Asked, sizes: Sizes) -> dict[str, int]:
                 bounds[spec.name] = max(1, size)
                 break
     return bounds
+
+
+def _integer_ranges(asked: _Asked, sizes: Sizes, bounds: dict[str, int]) -> dict[str, tuple[int, int]]:
+    """Return the widest range of each input that indexes no vocabulary: it may hold a count, a code or a time."""
+    specs = {spec.name: spec for spec in asked.program.signature.inputs}
+    zeros = {name: np.zeros(spec.resolve(sizes), np.dtype(spec.dtype)) for name, spec in specs.items()}
+    ranges = {}
+    for name in [name for name, bound in bounds.items() if bound == _FEW and "mask" not in name]:
+        limits = np.iinfo(np.dtype(specs[name].dtype))
+        for low, end in _RANGES:
+            ends = [np.full_like(zeros[name], value) for value in (low, end - 1) if limits.min <= value <= limits.max]
+            if len(ends) == _FEW and all(_succeeds(asked.call, {**zeros, name: value}) for value in ends):
+                ranges[name] = (low, end)
+                break
+    return ranges
 
 
 def _succeeds(call: Callable[..., Any], inputs: dict[str, np.ndarray]) -> bool:

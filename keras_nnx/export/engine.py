@@ -17,9 +17,9 @@ from keras_nnx.export.benchmark import measure_latency
 from keras_nnx.export.calibration import read_calibration
 from keras_nnx.export.conversion.saved_model import write_saved_model
 from keras_nnx.export.dimensions import explore
-from keras_nnx.export.directories import staged_directory
-from keras_nnx.export.errors import CalibrationError, ExportError, UnsupportedModelError
-from keras_nnx.export.manifest import ARTIFACT_NAMES, hash_files, is_export, versions, write_manifest
+from keras_nnx.export.directories import staged_directory, writing_to
+from keras_nnx.export.errors import CalibrationError, ExportError, ParityError, UnsupportedModelError
+from keras_nnx.export.manifest import ARTIFACT_NAMES, foreign_entry, hash_files, versions, write_manifest
 from keras_nnx.export.proof.comparison import TOLERANCE
 from keras_nnx.export.proof.probes import make_probes
 from keras_nnx.export.proof.reference import Reference, make_references
@@ -34,6 +34,7 @@ PRECISIONS = ("float32", "int8")
 _LATENCY_SECONDS = 0.5
 _LATENCY_CALLS = 200
 _TOP1_WORTH_A_NOTE = 0.9
+_WRITE_NOTHING = "Nothing was written: leave this format out, or change the layer that the target computes differently."
 _QUANTIZED_MARKS = {"QuantizeLinear", "DequantizeLinear", "QUANTIZE", "DEQUANTIZE"}
 
 
@@ -86,11 +87,13 @@ def export_model(
         >>> report.artifacts["onnx"].parity.passed
         True
     """
+    formats = formats if isinstance(formats, str) else tuple(formats)
     _check_arguments(model, formats, precision, tolerance)
-    _check_metadata(metadata)
-    labels = tuple(str(label) for label in labels or ())
+    metadata = _plain(metadata)
+    labels = () if labels is None else tuple(str(label) for label in labels)
     with (
-        staged_directory(Path(directory), overwrite=overwrite, ours=is_export) as stage,
+        writing_to(Path(directory)),
+        staged_directory(Path(directory), overwrite=overwrite, foreign=foreign_entry) as stage,
         _inference(model),
         borrowed_worker() as worker,
     ):
@@ -116,7 +119,7 @@ def export_model(
             precision=precision,
             signature=program.signature,
             labels=labels,
-            metadata=dict(metadata or {}),
+            metadata=metadata,
             versions=versions(),
             artifacts=artifacts,
             notes=_notes(model, artifacts, precision),
@@ -156,7 +159,10 @@ class _Job:
         parity = latency = None
         if self.verify:
             runtime = open_runtime(target, path, self.worker)
-            parity = prove(target, precision, runtime, self.references, self.tolerance)
+            try:
+                parity = prove(target, precision, runtime, self.references, self.tolerance)
+            except ParityError as error:
+                raise error.with_remedy(_WRITE_NOTHING) from error
             latency = measure_latency(runtime, self.references[0].probe.inputs, _LATENCY_SECONDS, _LATENCY_CALLS)
         digest, size, files = hash_files(self.stage, path.name)
         return Artifact(
@@ -203,18 +209,21 @@ def _check_arguments(model: Any, formats: Sequence[str], precision: str, toleran
             f"Models are traced through TensorFlow, but Keras runs on {keras.backend.backend()}: save the model, "
             f"and export it in a process started with KERAS_BACKEND=tensorflow."
         )
-    if isinstance(formats, str) or not formats or set(formats) - set(FORMATS):
+    if isinstance(formats, str) or not formats or any(name not in FORMATS for name in formats):
         raise ValueError(f"formats={formats!r} is not understood: pass one or more of {FORMATS} in a tuple.")
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} is not understood: this version knows {PRECISIONS}.")
-    if tolerance is not None and not 0 < tolerance < 1:
+    if tolerance is not None and not (isinstance(tolerance, float | int) and 0 < tolerance < 1):
         raise ValueError(f"tolerance={tolerance!r} has to be over 0 and under 1.")
 
 
-def _check_metadata(metadata: dict[str, Any] | None) -> None:
+def _plain(metadata: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the metadata as they are read back from the manifest."""
+    if metadata is not None and not isinstance(metadata, dict):
+        raise ValueError(f"metadata={metadata!r} is no dict.")
     try:
-        json.dumps(metadata)
-    except (TypeError, ValueError) as error:
+        return json.loads(json.dumps(metadata or {}, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"metadata holds something that JSON cannot: {error}.") from error
 
 

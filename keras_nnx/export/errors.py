@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
+_NOT_FOR_PEOPLE = re.compile(r"\x1b\[[0-9;]*m|\{\{function_node[^}]*\}\} ?| ?\[Op:\w+\]( name: ?)?")
+"""Colours of Keras's messages and node names of TensorFlow's."""
+
 
 class ExportError(Exception):
     """An export was refused or failed; the output directory is as it was."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_NOT_FOR_PEOPLE.sub("", message))
 
 
 class SignatureError(ExportError):
@@ -55,6 +63,10 @@ class ParityError(ExportError):
         self.target = target
         self.output = output
         self.max_abs_error = max_abs_error
+
+    def with_remedy(self, remedy: str) -> ParityError:
+        """Return the same error with more to say."""
+        return ParityError(f"{self} {remedy}", self.target, self.output, self.max_abs_error)
 
 
 class ConverterCrashError(ExportError):

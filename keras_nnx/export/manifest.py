@@ -6,7 +6,8 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -32,18 +33,41 @@ def versions() -> dict[str, str]:
     return found
 
 
-def is_export(directory: Path) -> bool:
-    """Return whether this package wrote `directory` as an export."""
-    return has_format(directory / MANIFEST, FORMAT)
+def foreign_entry(directory: Path) -> str | None:
+    """Return the name of an entry of `directory` that no export wrote, or None if it is an export and nothing else."""
+    values = _read_json(directory / MANIFEST)
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        return min(path.name for path in directory.iterdir())
+    try:
+        known = {MANIFEST, PROBES, LABELS} | {name for row in values["artifacts"].values() for name in row["files"]}
+    except (AttributeError, KeyError, TypeError):
+        return MANIFEST
+    found = _entries(directory)
+    return min(found - known - _parents(known), default=None)
 
 
 def has_format(path: Path, expected: str) -> bool:
     """Return whether the JSON file at `path` calls itself `expected`."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
+    values = _read_json(path)
     return isinstance(values, dict) and values.get("format") == expected
+
+
+def _read_json(path: Path) -> Any:
+    """Return what a JSON file holds; None if it holds no JSON or cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _entries(directory: Path) -> set[str]:
+    """Return the relative names of everything in `directory`, links not followed."""
+    return {path.relative_to(directory).as_posix() for path in directory.rglob("*")}
+
+
+def _parents(names: Iterable[str]) -> set[str]:
+    """Return the directories that `names` lie in."""
+    return {parent.as_posix() for name in names for parent in PurePosixPath(name).parents} - {"."}
 
 
 def hash_files(directory: Path, relative: str) -> tuple[str, int, dict[str, str]]:
@@ -93,23 +117,25 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         inside = sorted(found.parent.name for found in directory.glob(f"*/{MANIFEST}"))
         hint = f" Name one of the export directories in it: {', '.join(inside)}." if inside else ""
         raise IntegrityError(f"{directory} is no export directory: it has no {MANIFEST}.{hint}")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise IntegrityError(f"{path} is damaged: {error}.") from error
+    values = _read_json(path)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise IntegrityError(f"{path} is not the manifest of an export.")
+        raise IntegrityError(f"{path} is not the manifest of an export, or it is damaged.")
     if values.get("format_version") != FORMAT_VERSION:
+        writers = values.get("versions")
+        writer = writers.get("keras_nnx") if isinstance(writers, dict) else None
         raise IntegrityError(
             f"{path} has the format version {values.get('format_version')!r}; this is keras_nnx {__version__}, which "
-            f"reads version {FORMAT_VERSION}. Install the version that wrote it: "
-            f"{values.get('versions', {}).get('keras_nnx', 'unknown')}."
+            f"reads version {FORMAT_VERSION}. Install the version that wrote it: {writer or 'unknown'}."
         )
     if values.pop("digest", None) != _digest(values):
         raise IntegrityError(f"{path} was changed after the export: its digest is another.")
-    unknown = sorted(set(values["artifacts"]) - set(ARTIFACT_NAMES))
-    if unknown:
-        raise IntegrityError(f"{path} names the unknown format {unknown[0]!r}.")
+    try:
+        report = ExportReport.from_dict(directory, values)
+        complete = report.artifacts and values["probes"]["rows"] and float(values["tolerance"]) > 0
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"{path} is not the manifest of an export: {type(error).__name__}: {error}.") from error
+    if not complete:
+        raise IntegrityError(f"{path} names no artifact, no probe or no tolerance.")
     return values
 
 
@@ -138,10 +164,13 @@ def check_integrity(directory: Path, values: dict[str, Any]) -> None:
         expected |= row["files"]
     if values["labels"]:
         expected[LABELS] = values["labels_sha256"]
-    found = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()} - {MANIFEST}
+    found = _entries(directory) - {MANIFEST} - _parents(expected)
     for kind, names in (("missing", set(expected) - found), ("not in the manifest", found - set(expected))):
         if names:
-            raise IntegrityError(f"{directory}: the file {min(names)} is {kind}.")
+            raise IntegrityError(f"{directory}: {min(names)} is {kind}.")
+    for name in (MANIFEST, *sorted(expected), *sorted(_parents(expected))):
+        if (directory / name).is_symlink():
+            raise IntegrityError(f"{directory}: {name} is a link, and was a file or directory when it was exported.")
     for name, digest in expected.items():
         if _sha256(directory / name) != digest:
             raise IntegrityError(f"{directory}: the file {name} was changed after the export: its hash is another.")

@@ -90,7 +90,8 @@ class ExportReport:
     @property
     def proven(self) -> bool:
         """Whether every artifact was run in its runtime and agreed with the model."""
-        return all(artifact.parity is not None and artifact.parity.passed for artifact in self.artifacts.values())
+        parities = [artifact.parity for artifact in self.artifacts.values()]
+        return bool(parities) and all(parity is not None and parity.passed for parity in parities)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report in types that JSON knows."""

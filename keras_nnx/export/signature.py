@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -92,6 +93,8 @@ def read_signature(model: keras.Model, input_signature: Any = None) -> Program:
         input_signature: For other models, or to narrow the inputs of those: the model's input structure (a tensor
             specification, or a list, tuple or dict of them), each with `shape` and `dtype`, and a `name` or not.
 
+            A dict whose keys are the arguments of `call` is passed as these.
+
     Raises:
         SignatureError: If the inputs are unknown, two of them have one name, or a shape has no known rank.
     """
@@ -99,10 +102,11 @@ def read_signature(model: keras.Model, input_signature: Any = None) -> Program:
     flat = keras.tree.flatten(structure)
     inputs = _specifications(flat, _input_names(structure), prefix=len(flat) > 1)
     names = [spec.name for spec in inputs]
+    by_name = _takes_by_name(model, structure)
 
     def call_structured(tensors: dict[str, Any]) -> Any:
         packed = keras.tree.pack_sequence_as(structure, [tensors[name] for name in names])
-        return model(packed, training=False)
+        return model(**packed, training=False) if by_name else model(packed, training=False)
 
     placeholders = {
         spec.name: keras.KerasTensor(spec.static_shape, dtype=spec.dtype, name=spec.name) for spec in inputs
@@ -118,12 +122,22 @@ def read_signature(model: keras.Model, input_signature: Any = None) -> Program:
         keras.KerasTensor(_known_sizes(spec.shape, tensor.shape), spec.dtype.name)
         for tensor, spec in zip(keras.tree.flatten(symbolic), traced, strict=True)
     ]
-    outputs = _specifications(flat, _output_names(model, symbolic), prefix=True)
+    # Runtimes know one tensor by one name, so an output cannot have that of an input.
+    called = [f"{name}_output" if name in names else name for name in _output_names(model, symbolic)]
+    outputs = _specifications(flat, called, prefix=True)
 
     def call(tensors: dict[str, Any]) -> dict[str, Any]:
         return dict(zip((spec.name for spec in outputs), keras.tree.flatten(call_structured(tensors)), strict=True))
 
     return Program(model, Signature(inputs, outputs), call)
+
+
+def _takes_by_name(model: keras.Model, structure: Any) -> bool:
+    """Whether the keys of `structure` are arguments of the model's `call`, which is no functional model's."""
+    if not isinstance(structure, dict) or isinstance(model, keras.Sequential) or hasattr(model, "_inputs_struct"):
+        return False
+    parameters = [name for name in inspect.signature(model.call).parameters if name not in ("training", "mask")]
+    return bool(parameters) and parameters[0] in structure and set(structure) <= set(parameters)
 
 
 def _traced_outputs(model: keras.Model, call: Callable[..., Any], inputs: Sequence[TensorSignature]) -> list[Any]:

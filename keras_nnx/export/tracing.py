@@ -68,6 +68,11 @@ def refuse_state(program: Program) -> None:
         raise SignatureError(f"The model {program.model.name!r} cannot be traced by TensorFlow: {error}") from error
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     for node in nodes:
+        if node.op.startswith("LookupTable"):
+            raise UnsupportedModelError(
+                f"The layer {layer_path(program.model, node.name)!r} looks its inputs up in a table, which the "
+                f"runtimes do not share: look them up outside of the model, and pass the indices."
+            )
         if node.op.startswith("Assign") and node.op.endswith("VariableOp"):
             path = layer_path(program.model, node.name)
             raise UnsupportedModelError(

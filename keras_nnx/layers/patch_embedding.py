@@ -23,7 +23,9 @@ class PatchEmbedding(keras.layers.Layer):
         **kwargs: `name`, `dtype` and the like, as in `keras.layers.Layer`.
 
     Input shape:
-        `(b, h, w, c)`, channels last; `h` and `w` may be unknown.
+        `(b, h, w, c)`, channels last; `h` and `w` may be unknown. Of a picture whose unknown size turns out to be no
+        multiple of the patch, a compiled or exported model leaves out the rest at the right and the bottom; called
+        step by step, the layer raises.
 
     Output shape:
         `(b, t, dim)` with `t = (h / patch height) * (w / patch width)`, row by row. Images carry no mask.

@@ -35,7 +35,7 @@ def test_noise_of_the_model_widens_the_bound_and_is_said():
 
 def test_the_second_of_two_identical_calls_counts():
     calls = [{"y": np.float32([1.0])}, {"y": np.float32([1.25])}]
-    with pytest.raises(ParityError, match=r"call 2"):
+    with pytest.raises(ParityError, match=r"changes by 0.25 between two identical calls"):
         compare("tflite", [reference([1.0])], [calls], TOLERANCE)
 
 

@@ -1,26 +1,28 @@
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from keras_nnx.export import OutputDirectoryError, directories
+from keras_nnx.export import ExportError, OutputDirectoryError, directories
 from keras_nnx.export.directories import staged_directory
 
 
-def ours(directory):
-    return (directory / "mark").exists()
+def foreign(directory):
+    return None if (directory / "mark").exists() else "something"
 
 
 def fill(directory, text, **options):
-    with staged_directory(directory, overwrite=True, ours=ours, **options) as stage:
+    with staged_directory(directory, overwrite=True, foreign=foreign, **options) as stage:
         (stage / "mark").write_text(text)
 
 
 def test_the_directory_appears_when_the_block_ends(tmp_path):
-    with staged_directory(tmp_path / "a" / "b", overwrite=False, ours=ours) as stage:
+    with staged_directory(tmp_path / "a" / "b", overwrite=False, foreign=foreign) as stage:
         (stage / "mark").write_text("1")
         assert not (tmp_path / "a" / "b").exists()
     assert (tmp_path / "a" / "b" / "mark").read_text() == "1"
@@ -45,7 +47,7 @@ def test_replacement_with_and_without_an_atomic_exchange(tmp_path, monkeypatch, 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, SystemExit])
 def test_whatever_ends_the_block_leaves_nothing(tmp_path, error):
     fill(tmp_path / "x", "old")
-    with pytest.raises(error), staged_directory(tmp_path / "x", overwrite=True, ours=ours) as stage:  # noqa: PT012
+    with pytest.raises(error), staged_directory(tmp_path / "x", overwrite=True, foreign=foreign) as stage:  # noqa: PT012
         (stage / "mark").write_text("half")
         raise error
     assert (tmp_path / "x" / "mark").read_text() == "old"
@@ -58,19 +60,19 @@ def test_refusals(tmp_path):
     for name, message in (("file", "is a file"), ("link", "is a link"), ("", "not empty")):
         with (
             pytest.raises(OutputDirectoryError, match=message),
-            staged_directory(tmp_path / name, overwrite=False, ours=ours),
+            staged_directory(tmp_path / name, overwrite=False, foreign=foreign),
         ):
             pytest.fail("the block was entered")
     with (
         pytest.raises(OutputDirectoryError, match="cannot be written"),
-        staged_directory(tmp_path / "file" / "x", overwrite=False, ours=ours),
+        staged_directory(tmp_path / "file" / "x", overwrite=False, foreign=foreign),
     ):
         pytest.fail("the block was entered")
 
 
 def test_what_someone_else_wrote_meanwhile_is_kept(tmp_path):
     def race():
-        with staged_directory(tmp_path / "x", overwrite=False, ours=ours):
+        with staged_directory(tmp_path / "x", overwrite=False, foreign=foreign):
             (tmp_path / "x").mkdir()
             (tmp_path / "x" / "theirs").write_text("kept")
 
@@ -79,27 +81,61 @@ def test_what_someone_else_wrote_meanwhile_is_kept(tmp_path):
     assert (tmp_path / "x" / "theirs").read_text() == "kept"
 
 
-def gone_process():
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
-def test_leftovers_of_dead_processes_are_cleared_and_of_living_ones_kept(tmp_path):
-    dead, living = tmp_path / f".x.partial-{gone_process()}-0", tmp_path / f".x.partial-{os.getpid()}-0"
+def test_leftovers_of_dead_processes_are_cleared(tmp_path):
+    dead = tmp_path / ".x.partial-0"
     dead.mkdir()
-    living.mkdir()
     fill(tmp_path / "x", "1")
     assert not dead.exists()
-    assert living.exists()
+
+
+def test_a_directory_that_is_being_written_is_refused_at_once(tmp_path):
+    with staged_directory(tmp_path / "x", overwrite=True, foreign=foreign) as stage:
+        with pytest.raises(OutputDirectoryError, match="being written by another process"):
+            fill(tmp_path / "x", "2")
+        (stage / "mark").write_text("1")
+    assert (tmp_path / "x" / "mark").read_text() == "1"
 
 
 def test_a_directory_moved_away_by_a_dead_process_comes_back(tmp_path):
     fill(tmp_path / "x", "old")
-    (tmp_path / "x").rename(tmp_path / f".x.replaced-{gone_process()}-0")
-    with pytest.raises(ValueError), staged_directory(tmp_path / "x", overwrite=True, ours=ours):  # noqa: PT011
+    (tmp_path / "x").rename(tmp_path / ".x.replaced-0")
+    with (
+        pytest.raises(ValueError),  # noqa: PT011
+        staged_directory(tmp_path / "x", overwrite=True, foreign=foreign),
+    ):
         raise ValueError
     assert (tmp_path / "x" / "mark").read_text() == "old"
+
+
+def test_a_failure_takes_back_the_parents_that_it_made(tmp_path):
+    with pytest.raises(KeyError), staged_directory(tmp_path / "a" / "b" / "x", overwrite=False, foreign=foreign):
+        raise KeyError
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_current_directory_and_mount_points_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "here" / "below").mkdir(parents=True)
+    for place in (tmp_path / "here", tmp_path / "here" / "below"):
+        monkeypatch.chdir(place)
+        with pytest.raises(OutputDirectoryError, match="where this process works"):
+            fill(tmp_path / "here", "1")
+    with pytest.raises(OutputDirectoryError, match="mount point"):
+        fill(Path("/proc"), "1")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), OutputDirectoryError),
+        (RuntimeError("x; No space left on device"), OutputDirectoryError),
+        (RuntimeError("other"), RuntimeError),
+        (ExportError("other"), ExportError),
+    ],
+)
+def test_a_full_disk_is_one_error(error, expected, tmp_path):
+    with pytest.raises(expected) as caught, directories.writing_to(tmp_path):
+        raise error
+    assert type(caught.value) is expected
 
 
 @pytest.mark.multiprocess
@@ -111,16 +147,16 @@ from pathlib import Path
 from keras_nnx.export.directories import staged_directory
 print("ready", flush=True)
 for turn in itertools.count():
-    with staged_directory(Path(sys.argv[1]), overwrite=True, ours=lambda path: (path / "0").exists()) as stage:
+    with staged_directory(Path(sys.argv[1]), overwrite=True, foreign=lambda path: None) as stage:
         for index in range(50):
             (stage / str(index)).write_text(f"{sys.argv[2]} {turn}")
 """
     # The package's modules without their packages, so that a writer starts in a moment and not after TensorFlow.
     stand_in = tmp_path / "stand_in" / "keras_nnx" / "export"
     stand_in.mkdir(parents=True)
-    source = os.path.dirname(directories.__file__)  # noqa: PTH120
+    source = Path(directories.__file__).parent
     for name in ("directories.py", "errors.py"):
-        (stand_in / name).symlink_to(os.path.join(source, name))  # noqa: PTH118
+        (stand_in / name).symlink_to(source / name)
     target = tmp_path / "out" / "x"
     target.parent.mkdir()
     for turn in range(20):

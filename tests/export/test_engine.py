@@ -1,14 +1,14 @@
+import dataclasses
 import json
 
 import keras
 import numpy as np
 import onnx
 import pytest
+import tensorflow as tf
 
 import keras_nnx as nnx
-from keras_nnx.export import (
-    SignatureError,
-)
+from keras_nnx.export import ParityError, SignatureError
 from keras_nnx.export.proof.runtimes import LiteRt, OnnxRuntime
 
 FORMATS = ("saved_model", "onnx", "tflite")
@@ -218,3 +218,116 @@ def test_int8_that_answers_otherwise_says_so(classifier, pictures, tmp_path, mon
     monkeypatch.setattr(engine, "_TOP1_WORTH_A_NOTE", 1.1)
     report = nnx.export_model(classifier, tmp_path / "int8", formats=("onnx",), precision="int8", calibration=pictures)
     assert "measure its accuracy" in report.notes[0]
+
+
+def test_formats_may_be_any_iterable(classifier, tmp_path):
+    report = nnx.export_model(classifier, tmp_path / "x", formats=iter(["onnx"]))
+    assert list(report.artifacts) == ["onnx"]
+    assert report.proven
+    assert not dataclasses.replace(report, artifacts={}).proven
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: keras.ops.one_hot(x, 3),
+        lambda x: keras.ops.one_hot(x, 3, axis=1),
+        lambda x: keras.ops.multi_hot(x, 6),
+        lambda x: x // 10,
+        lambda x: keras.ops.mod(x, 24),
+        lambda x: keras.ops.mod(x // 3, -7),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_negative_integers(function, dtype, tmp_path):
+    inputs = keras.Input((4,), dtype=dtype)
+    model = keras.Model(inputs, function(inputs))
+    report = nnx.export_model(model, tmp_path / "x", formats=("onnx",))
+    values = np.array([[-1, -30, 14, 5], [-7, 0, 1, 23]], dtype)
+    (answer,) = OnnxRuntime(report.artifacts["onnx"].path)({report.signature.inputs[0].name: values}).values()
+    np.testing.assert_array_equal(answer, np.asarray(model(values)))
+
+
+def test_dimensions_that_have_to_be_equal_share_a_name(tmp_path):
+    left, right = keras.Input((None, 8), name="left"), keras.Input((None, 8), name="right")
+    other = keras.Input((None, 4), name="other")
+    outputs = [keras.layers.Add(name="sum")([left, right]), keras.layers.GlobalMaxPooling1D(name="top")(other)]
+    report = nnx.export_model(keras.Model([left, right, other], outputs), tmp_path / "x", formats=("onnx",))
+    assert [spec.shape for spec in report.signature.inputs] == [
+        ("batch", "left_time", 8),
+        ("batch", "left_time", 8),
+        ("batch", "other_time", 4),
+    ]
+    assert report.signature.outputs[0].shape == ("batch", "left_time", 8)
+
+
+def test_tokens_and_their_mask_share_their_length_and_use_the_whole_vocabulary(tmp_path):
+    tokens, mask = keras.Input((None,), dtype="int32", name="tokens"), keras.Input((None,), dtype="int32", name="mask")
+    segments = keras.Input((None,), dtype="int32", name="segments")
+    x = keras.layers.Embedding(30, 4)(tokens) + keras.layers.Embedding(2, 4)(segments)
+    x = x * keras.ops.expand_dims(keras.ops.cast(mask, "float32"), -1)
+    report = nnx.export_model(keras.Model([tokens, mask, segments], x), tmp_path / "x", formats=("onnx",))
+    assert report.signature.dynamic_dimensions == ("batch", "length")
+    with np.load(report.directory / "probes.npz") as probes:
+        assert probes["1/input/tokens"].max() > 20
+        assert probes["1/input/segments"].max() == 1
+
+
+def test_first_sizes_are_those_that_the_model_takes(tmp_path):
+    inputs = keras.Input((None, None, 1))
+    x = inputs
+    for _ in range(5):
+        x = keras.layers.Conv2D(1, 3, strides=2)(x)  # 16 pixels are too few
+    report = nnx.export_model(keras.Model(inputs, x), tmp_path / "x", formats=("onnx",))
+    with np.load(report.directory / "probes.npz") as probes:
+        assert probes["0/input/input"].shape == (1, 64, 64, 1)
+
+
+def test_a_model_that_takes_several_arguments(tmp_path):
+    class Sum(keras.Model):
+        def call(self, x, y, training=False):
+            return x + 2 * y
+
+    report = nnx.export_model(
+        Sum(), tmp_path / "x", input_signature={"x": keras.Input((3,)), "y": keras.Input((3,))}, formats=("onnx",)
+    )
+    assert [spec.name for spec in report.signature.inputs] == ["x", "y"]
+
+
+def test_an_output_with_the_name_of_an_input_gets_its_own(tmp_path):
+    inputs = keras.Input((3,), name="x")
+    model = keras.Model({"x": inputs}, {"x": keras.layers.Dense(2)(inputs), "file": inputs})
+    report = nnx.export_model(model, tmp_path / "x")
+    assert [spec.name for spec in report.signature.outputs] == ["file", "x_output"]
+
+
+def test_int8_of_inputs_with_any_name(tmp_path):
+    model = functional(keras.Input((4,), name="file"), keras.layers.Dense(3))
+    samples = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+    assert nnx.export_model(model, tmp_path / "x", precision="int8", calibration=tf.constant(samples)).proven
+
+
+def test_int8_that_keeps_only_the_offset_is_refused(tmp_path):
+    model = functional(
+        keras.Input((8,)),
+        keras.layers.Dense(32, activation="relu"),
+        keras.layers.Dense(1, bias_initializer=keras.initializers.Constant(5000.0)),
+    )
+    samples = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
+    with pytest.raises(ParityError, match="signal-to-noise ratio"):
+        nnx.export_model(model, tmp_path / "x", formats=("onnx",), precision="int8", calibration=samples)
+
+
+@pytest.mark.parametrize("wrap", [lambda a, b: [(a, b)], lambda a, b: [((a, b), np.zeros(32))], lambda a, b: (a, b)])
+def test_calibration_of_two_inputs(wrap, tmp_path):
+    inputs = [keras.Input((4,), name="a"), keras.Input((4,), name="b")]
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Add()(inputs)))
+    first, second = np.random.default_rng(0).normal(size=(2, 32, 4)).astype("float32")
+    assert nnx.export_model(model, tmp_path / "x", formats=("onnx",), calibration=wrap(first, second)).proven
+
+
+@pytest.mark.parametrize("metadata", [{1: "a", 2: "b", 10: "c"}, {1: "a", "b": 2}])
+def test_metadata_are_what_json_keeps(metadata, classifier, tmp_path):
+    report = nnx.export_model(classifier, tmp_path / "x", formats=("onnx",), metadata=metadata)
+    assert report.metadata["1"] == "a"
+    assert nnx.verify_export(tmp_path / "x").metadata == report.metadata

@@ -1,11 +1,12 @@
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
 
 import keras_nnx as nnx
-from keras_nnx.export import IntegrityError, ParityError
+from keras_nnx.export import IntegrityError, OutputDirectoryError, ParityError
 from keras_nnx.export.manifest import _digest, hash_files
 
 
@@ -129,3 +130,50 @@ def test_a_longer_benchmark_has_more_samples(exported):
     short, long = (nnx.benchmark_export(exported.directory, seconds=seconds) for seconds in (0.02, 0.5))
     assert long.artifacts["tflite"].latency_ms.runs > short.artifacts["tflite"].latency_ms.runs
     assert long.artifacts["tflite"].latency_ms.runs > 200
+
+
+@pytest.mark.parametrize("kind", ["link to a file", "dangling link", "empty directory", "fifo", "replaced by a link"])
+def test_whatever_is_no_file_of_the_export_is_caught(copy, kind, tmp_path):
+    extra = copy / "extra"
+    if kind == "link to a file":
+        extra.symlink_to(copy / "model.onnx")
+    elif kind == "dangling link":
+        extra.symlink_to(tmp_path / "nowhere")
+    elif kind == "empty directory":
+        extra.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(extra)
+    else:
+        (copy / "model.onnx").rename(tmp_path / "elsewhere")
+        (copy / "model.onnx").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(IntegrityError, match=r"extra is not in the manifest|model.onnx is a link"):
+        nnx.verify_export(copy)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values: values.update(artifacts={}),
+        lambda values: values.pop("artifacts"),
+        lambda values: values["probes"].update(rows=[]),
+        lambda values: values.update(format_version=2, versions=["x"]),
+        lambda values: values["signature"].update(inputs=3),
+    ],
+)
+def test_a_manifest_that_says_nothing_is_refused(copy, change):
+    rewrite_manifest(copy, change)
+    with pytest.raises(IntegrityError):
+        nnx.verify_export(copy)
+
+
+def test_deep_json_is_refused(tmp_path):
+    (tmp_path / "manifest.json").write_text("[" * 200_000)
+    with pytest.raises(IntegrityError):
+        nnx.verify_export(tmp_path)
+
+
+def test_files_of_others_are_never_overwritten(copy, classifier):
+    (copy / "notes.txt").write_text("mine")
+    with pytest.raises(OutputDirectoryError, match=r"notes.txt, which keras_nnx did not write"):
+        nnx.export_model(classifier, copy, formats=("onnx",), overwrite=True)
+    assert (copy / "notes.txt").read_text() == "mine"

@@ -19,6 +19,8 @@ def write_saved_model(program: Program, path: Path) -> None:
     with float32_compute(program.model):
         archive.add_endpoint("serve", traceable(program), input_signature=[tensor_specifications(program)])
         archive.write_out(str(path), verbose=False)  # this is where the endpoint is traced
+    if not any((path / "assets").iterdir()):
+        (path / "assets").rmdir()  # an archive or a version control would lose it, and nothing reads it
 
 
 def write_frozen_saved_model(program: Program, frozen: FrozenGraph, path: Path) -> None:

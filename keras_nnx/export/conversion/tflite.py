@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -38,12 +40,14 @@ def convert_to_tflite(
         write_frozen_saved_model(program, frozen, source)
         arguments: dict[str, Any] = {"source": str(source), "destination": str(path.absolute())}
         if samples is not None:
-            np.savez(calibration, **samples)  # type: ignore[arg-type]
+            np.savez(calibration, **{f"input/{name}": value for name, value in samples.items()})  # type: ignore[arg-type]
             batch = program.signature.inputs[0].shape[0]
             arguments |= {"calibration": str(calibration), "batch": 1 if isinstance(batch, str) else batch}
         try:
             worker.call("convert_tflite", TIMEOUT_SECONDS, **arguments)
         except WorkerError as error:
+            if os.strerror(errno.ENOSPC) in str(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
             _raise_named(program, frozen, error)
 
 

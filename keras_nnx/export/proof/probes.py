@@ -27,8 +27,8 @@ class Probe:
 def make_probes(exploration: Exploration, samples: dict[str, np.ndarray] | None = None, seed: int = 0) -> list[Probe]:
     """Return the probes for a model.
 
-    Ordinary, zero and large values, trailing padding, integers within the vocabulary; batches of 1 and 3; a second
-    size for each other dynamic dimension; and real samples where the caller gave some.
+    Ordinary, zero, large and equal values, trailing padding, integers within the vocabulary or else of a wide range;
+    batches of 1 and 3; a second size for each other dynamic dimension; and real samples where the caller gave some.
 
     Args:
         exploration: The model, and what it takes.
@@ -45,6 +45,13 @@ def make_probes(exploration: Exploration, samples: dict[str, np.ndarray] | None 
     probes.append(Probe("zero", {name: np.zeros_like(value) for name, value in ordinary.items()}))
     if any(np.issubdtype(value.dtype, np.floating) for value in ordinary.values()):
         probes.append(Probe("large", {name: _scaled(value, LARGE) for name, value in ordinary.items()}))
+        # Halves make equal values, on which sorting and comparing decide.
+        probes.append(Probe("ties", {name: _halves(value) for name, value in ordinary.items()}))
+    if exploration.ranges:
+        wide = {name: random.integers(*limits, ordinary[name].shape) for name, limits in exploration.ranges.items()}
+        probes.append(
+            Probe("wide", {name: wide.get(name, value).astype(value.dtype) for name, value in ordinary.items()})
+        )
     padding = _padding(exploration.program.model)
     if padding is not None or any(_is_mask(name) for name in ordinary):
         padded = {name: _padded(name, value, padding) for name, value in ordinary.items()}
@@ -78,6 +85,10 @@ def _ordinary(spec: TensorSignature, sizes: Sizes, random: np.random.Generator, 
 
 def _scaled(value: np.ndarray, factor: float) -> np.ndarray:
     return (value * factor).astype(value.dtype) if np.issubdtype(value.dtype, np.floating) else value
+
+
+def _halves(value: np.ndarray) -> np.ndarray:
+    return np.round(value * 2) / 2 if np.issubdtype(value.dtype, np.floating) else value
 
 
 def _padded(name: str, value: np.ndarray, padding: Any) -> np.ndarray:

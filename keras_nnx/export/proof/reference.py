@@ -13,6 +13,9 @@ from keras_nnx.export.proof.probes import Probe
 from keras_nnx.export.signature import Program
 from keras_nnx.export.tracing import tensor_specifications, traceable
 
+_REPEATABLE = 1e-4
+"""Threads that add in another order may move an answer by less than this, of its largest value."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
@@ -38,12 +41,37 @@ def make_references(program: Program, probes: list[Probe], seed: int = 0) -> lis
                     f"The model {program.model.name!r} itself fails on inputs of the shapes {shapes}: {error} If it "
                     f"cannot take any size, narrow it with input_signature."
                 ) from error
-            others = [_run(compiled, probe.inputs)]
-            others += [_run(compiled, _nudged(probe.inputs, random)) for _ in range(2)]
+            same = [_run(program.call, probe.inputs), _run(compiled, probe.inputs)]
+            _refuse_two_shapes(program, outputs, same[1])
+            _refuse_random(program, outputs, same[0])
+            _refuse_random(program, same[1], _run(compiled, probe.inputs))
+            others = [same[1], *(_run(compiled, _nudged(probe.inputs, random)) for _ in range(2))]
             noise = {name: max(_movement(value, other[name]) for other in others) for name, value in outputs.items()}
             references.append(Reference(probe, outputs, noise))
     _refuse_empty_proof(program, references)
     return references
+
+
+def _refuse_two_shapes(program: Program, eager: dict[str, np.ndarray], compiled: dict[str, np.ndarray]) -> None:
+    for name, value in eager.items():
+        if value.shape != compiled[name].shape:
+            raise UnsupportedModelError(
+                f"The output {name!r} of the model {program.model.name!r} has the shape {list(value.shape)} when it is "
+                f"run step by step, and {list(compiled[name].shape)} when TensorFlow compiles it for the sizes of the "
+                f"signature: narrow them with input_signature."
+            )
+
+
+def _refuse_random(program: Program, first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> None:
+    """Raise for a model that answers twice differently: a file would be frozen at one draw, or draw its own."""
+    for name, value in first.items():
+        scale = max(1.0, float(np.abs(value[np.isfinite(value)], dtype=np.float64).max(initial=0.0)))
+        if value.shape != second[name].shape or _movement(value, second[name]) > _REPEATABLE * scale:
+            raise UnsupportedModelError(
+                f"The output {name!r} of the model {program.model.name!r} changes between two identical calls: a layer "
+                f"draws random numbers at inference. Draw them outside and pass them as an input, or leave them out "
+                f"when training=False."
+            )
 
 
 def _refuse_empty_proof(program: Program, references: list[Reference]) -> None:
