@@ -34,6 +34,7 @@ PUBLIC_NAMES = {
         "DataError",
         "DataInfo",
         "DataPipelines",
+        "DatasetFolderError",
         "MissingExtraError",
         "NoNetworkError",
         "NotPreparedError",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
@@ -56,9 +58,9 @@ def _root(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; nothing that a user can cause ends in a traceback."""
     errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+        with _ended_as_interrupted():
+            code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
     except _USAGE_ERROR as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
@@ -80,9 +82,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else DONE
 
 
-def _interrupt(number: int, frame: object) -> None:
-    """End as Ctrl-C does, so that what was half written is cleared away."""
-    raise KeyboardInterrupt
+@contextlib.contextmanager
+def _ended_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that what was half written is cleared away."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # no other may set a handler
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def refusal(error: Exception) -> str | None:

@@ -4,6 +4,7 @@ Importing this package is cheap: TensorFlow, TensorFlow Datasets and scikit-lear
 """
 
 from keras_nnx.data.errors import DataError as DataError
+from keras_nnx.data.errors import DatasetFolderError as DatasetFolderError
 from keras_nnx.data.errors import MissingExtraError as MissingExtraError
 from keras_nnx.data.errors import NoNetworkError as NoNetworkError
 from keras_nnx.data.errors import NotPreparedError as NotPreparedError
@@ -18,6 +19,7 @@ __all__ = [
     "DataError",
     "DataInfo",
     "DataPipelines",
+    "DatasetFolderError",
     "MissingExtraError",
     "NoNetworkError",
     "NotPreparedError",

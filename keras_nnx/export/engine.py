@@ -22,7 +22,7 @@ from keras_nnx.export.errors import CalibrationError, ExportError, ParityError, 
 from keras_nnx.export.manifest import ARTIFACT_NAMES, foreign_entry, hash_files, versions, write_manifest
 from keras_nnx.export.proof.comparison import TOLERANCE
 from keras_nnx.export.proof.probes import make_probes
-from keras_nnx.export.proof.reference import Reference, make_references
+from keras_nnx.export.proof.reference import CHAOS, Reference, make_references, steady
 from keras_nnx.export.report import Artifact, ExportReport
 from keras_nnx.export.signature import Program, read_signature
 from keras_nnx.export.tracing import refuse_state, trace
@@ -108,7 +108,7 @@ def export_model(
         _check_labels(program, labels)
         exploration = explore(program, samples)
         program = exploration.program
-        references = make_references(program, make_probes(exploration, samples))
+        references, chaotic = steady(program, make_references(program, make_probes(exploration, samples)))
         bound = TOLERANCE if tolerance is None else tolerance
         job = _Job(program, stage, precision, samples, labels, references, bound, verify, worker)
         artifacts = {name: job.make(name) for name in FORMATS if name in formats}
@@ -122,7 +122,7 @@ def export_model(
             metadata=metadata,
             versions=versions(),
             artifacts=artifacts,
-            notes=_notes(model, artifacts, precision),
+            notes=_notes(model, artifacts, precision, chaotic),
         )
         write_manifest(stage, report, references, bound)
     final = Path(directory)
@@ -249,13 +249,18 @@ def _inference(model: keras.Model) -> Iterator[None]:
             setattr(model, name, function)
 
 
-def _notes(model: keras.Model, artifacts: dict[str, Artifact], precision: str) -> tuple[str, ...]:
+def _notes(model: keras.Model, artifacts: dict[str, Artifact], precision: str, chaotic: list[str]) -> tuple[str, ...]:
     notes = []
     policies = {layer.dtype_policy.compute_dtype for layer in model._flatten_layers()} - {"float32"}
     if policies:
         notes.append(f"Trained in {', '.join(sorted(policies))}; the artifacts compute in float32.")
     if precision == "int8" and "saved_model" in artifacts:
         notes.append("The SavedModel is in float32: the format has no int8.")
+    if chaotic:
+        notes.append(
+            f"Left out of the proof, since the model's own answer moves there by more than {CHAOS:.0%} when its inputs "
+            f"move in the last bits: {', '.join(chaotic)}."
+        )
     for name, artifact in artifacts.items():
         agreement = artifact.parity.top1_agreement if artifact.parity is not None else None
         if agreement is not None and agreement < _TOP1_WORTH_A_NOTE:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import keras
 import numpy as np
@@ -89,6 +90,45 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, capsys):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_a_damaged_model_file_is_refused(saved_model_file, tmp_path, capsys):
+    content = bytearray(saved_model_file.read_bytes())
+    content[len(content) // 2] ^= 255
+    (tmp_path / "flipped.keras").write_bytes(content)
+    for name, files in (("empty", {}), ("list", {"config.json": "[]"}), ("text", {"config.json": "x"})):
+        with zipfile.ZipFile(tmp_path / f"{name}.keras", "w") as archive:
+            for inner, text in {"readme": "", **files}.items():
+                archive.writestr(inner, text)
+    for name in ("flipped", "empty", "list", "text"):
+        assert main(["export", str(tmp_path / f"{name}.keras"), str(tmp_path / "out")]) == 1
+        printed = capsys.readouterr().err
+        assert f"{name}.keras cannot be loaded" in printed
+        assert len(printed.splitlines()) == 1
+    (tmp_path / "labels").write_bytes(b"\xff\xfe\x00")
+    assert main(["export", str(saved_model_file), str(tmp_path / "out"), "--labels", str(tmp_path / "labels")]) == 1
+    assert "labels is no text file" in capsys.readouterr().err
+
+
+@pytest.mark.multiprocess
+@pytest.mark.parametrize(
+    ("environment", "closed", "word"),
+    [({"KERAS_BACKEND": "nonsense"}, False, "nonsense"), ({}, True, "")],
+    ids=["an unknown backend", "standard error closed"],
+)
+def test_odd_surroundings(environment, closed, word, saved_model_file, tmp_path):
+    command = [sys.executable, "-m", "keras_nnx", "export", str(saved_model_file), str(tmp_path / "out")]
+    command += ["--format", "onnx"]
+    done = subprocess.run(
+        ["sh", "-c", '"$@" 2>&-' if closed else '"$@"', "sh", *command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=180,
+    )
+    assert done.returncode == (0 if closed else 1)
+    assert word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_labels_without_a_last_line_break_and_damaged_calibration(saved_model_file, tmp_path, capsys):
     (tmp_path / "labels.txt").write_text("a\nb\nc")
     (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 nothing")
@@ -147,7 +187,7 @@ def start(arguments, **options):
 
 @pytest.mark.multiprocess
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_demo_leaves_nothing_and_the_next_succeeds(tmp_path, number):
     environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path / "tfds"), "PYTHONUNBUFFERED": "1"}
     arguments = ["demo", "--out", str(tmp_path / "demo"), "--epochs"]
@@ -158,7 +198,7 @@ def test_an_interrupted_demo_leaves_nothing_and_the_next_succeeds(tmp_path, numb
     process.send_signal(number)
     errors = process.communicate(timeout=60)[1].decode()
     assert not (tmp_path / "demo").exists()
-    if number == signal.SIGINT:
+    if number != signal.SIGKILL:
         assert process.returncode == 130
         assert "keras-nnx: interrupted; nothing was written." in errors.splitlines()
         assert "Traceback" not in errors

@@ -331,3 +331,19 @@ def test_metadata_are_what_json_keeps(metadata, classifier, tmp_path):
     report = nnx.export_model(classifier, tmp_path / "x", formats=("onnx",), metadata=metadata)
     assert report.metadata["1"] == "a"
     assert nnx.verify_export(tmp_path / "x").metadata == report.metadata
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        lambda x: keras.ops.hard_swish(x + 3.0),
+        lambda x: x + np.arange(4, dtype="float32").reshape(4, 1),
+        lambda x: x + np.arange(4, dtype="float32"),
+        lambda x: keras.ops.concatenate([x + np.arange(4.0, dtype="float32"), x * np.arange(4.0, dtype="float32")]),
+    ],
+    ids=["a number", "along the width", "along the channels", "a shared constant"],
+)
+def test_what_is_added_to_a_convolution(added, tmp_path):
+    image = keras.Input((4, 4, 2))
+    model = keras.Model(image, added(keras.layers.Conv2D(4, 3, padding="same", use_bias=False)(image)))
+    assert nnx.export_model(model, tmp_path / "x", formats=("onnx", "tflite")).proven

@@ -213,3 +213,24 @@ def test_a_file_that_breaks_the_standard_is_refused(exported, tmp_path):
     onnx.save(proto, tmp_path / "model.onnx")
     with pytest.raises(InvalidArtifactError, match="breaks the rules of the standard"):
         inspection.inspect_onnx(tmp_path / "model.onnx", exported.signature)
+
+
+def _chaos(x):
+    """Iterate the logistic map, which doubles a difference at every step."""
+    for _ in range(40):
+        x = 3.99 * x * (1 - x)
+    return x
+
+
+def test_a_chaotic_model_is_refused(tmp_path):
+    model = functional(keras.Input((4,)), keras.layers.Activation("sigmoid"), keras.layers.Lambda(_chaos))
+    with pytest.raises(UnsupportedModelError, match="is chaotic"):
+        nnx.export_model(model, tmp_path / "x")
+
+
+def test_a_model_that_is_chaotic_on_some_probes_is_proven_on_the_others(tmp_path):
+    jump = keras.layers.Lambda(lambda x: keras.ops.floor(x * 0.7 / 0.35))  # rounds either way on multiples of a half
+    report = nnx.export_model(functional(keras.Input((4,)), jump), tmp_path / "x", formats=("onnx",))
+    assert report.proven
+    assert "Left out of the proof" in report.notes[0]
+    assert "ties" in report.notes[0]

@@ -31,7 +31,9 @@ def convert_to_onnx(model: keras.Model, frozen: FrozenGraph, signature: Signatur
         ConverterCrashError: If tf2onnx fails in another way.
     """
     import tensorflow as tf
-    from tf2onnx import optimizer, tf_loader, tfonnx
+    from tf2onnx import tf_loader, tfonnx
+
+    from keras_nnx.export.conversion.onnx_transposes import optimize
 
     inputs = [frozen.inputs[spec.name] for spec in signature.inputs]
     outputs = [frozen.outputs[spec.name] for spec in signature.outputs]
@@ -44,7 +46,7 @@ def convert_to_onnx(model: keras.Model, frozen: FrozenGraph, signature: Signatur
                 converted = tfonnx.process_tf_graph(
                     graph, opset=CONVERTER_OPSET, input_names=inputs, output_names=outputs
                 )
-                proto = optimizer.optimize_graph(converted, catch_errors=False).make_model(model.name)
+                proto = optimize(converted).make_model(model.name)
         except Exception as error:
             named = [
                 match for line in errors if (match := re.match(r"Tensorflow op \[(.+): (\w+)\] is not supp", line))

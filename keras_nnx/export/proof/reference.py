@@ -13,6 +13,8 @@ from keras_nnx.export.proof.probes import Probe
 from keras_nnx.export.signature import Program
 from keras_nnx.export.tracing import tensor_specifications, traceable
 
+CHAOS = 0.01
+"""A model whose answer moves by more than this share of its largest value, when its inputs move in the last bits."""
 _REPEATABLE = 1e-4
 """Threads that add in another order may move an answer by less than this, of its largest value."""
 
@@ -50,6 +52,33 @@ def make_references(program: Program, probes: list[Probe], seed: int = 0) -> lis
             references.append(Reference(probe, outputs, noise))
     _refuse_empty_proof(program, references)
     return references
+
+
+def steady(program: Program, references: list[Reference]) -> tuple[list[Reference], list[str]]:
+    """Return the references that can tell a right answer from a wrong one, and the names of the other probes.
+
+    On a chaotic probe the model's own answer moves so far by rounding that an allowance for it would let anything pass.
+
+    Raises:
+        UnsupportedModelError: If the model is chaotic on every ordinary probe.
+    """
+    chaotic = {reference.probe.name for reference in references if _is_chaotic(reference)}
+    kept = [reference for reference in references if reference.probe.name not in chaotic]
+    if not any(reference.probe.name.startswith(("ordinary", "samples")) for reference in kept):
+        raise UnsupportedModelError(
+            f"The model {program.model.name!r} is chaotic: when its inputs move in the last bits, its answer moves by "
+            f"more than {CHAOS:.0%}, so that no file can be told to be right. Pass calibration, a few batches of real "
+            f"inputs; if it is chaotic there too, no other machine will answer as this one does."
+        )
+    return kept, sorted(chaotic)
+
+
+def _is_chaotic(reference: Reference) -> bool:
+    for name, value in reference.outputs.items():
+        finite = np.abs(value[np.isfinite(value)], dtype=np.float64)
+        if reference.noise[name] > CHAOS * max(1.0, float(finite.max(initial=0.0))):
+            return True
+    return False
 
 
 def _refuse_two_shapes(program: Program, eager: dict[str, np.ndarray], compiled: dict[str, np.ndarray]) -> None:

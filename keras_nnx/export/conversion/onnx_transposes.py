@@ -1,0 +1,41 @@
+"""tf2onnx's optimizer of transpositions, kept from its mistakes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from tf2onnx import optimizer
+from tf2onnx.optimizer.transpose_optimizer import TransposeOptimizer
+
+
+def optimize(graph: Any) -> Any:
+    """Run tf2onnx's optimizers on its graph, with the careful one for transpositions."""
+    passes = {**optimizer._get_optimizers(), "optimize_transpose": CarefulTransposes}
+    return optimizer.optimize_graph(graph, catch_errors=False, optimizers=passes)
+
+
+class CarefulTransposes(TransposeOptimizer):
+    """Does what its base does, except where that is wrong.
+
+    The base merges what is added to a convolution into its bias if the number of values fits, be they along the
+    channels or not, and fails on a single number. And it makes a reshape of a transposition of several unknown sizes,
+    which a later pass confuses.
+    """
+
+    def post_optimize_action(self) -> None:
+        """Make reshapes of transpositions, if that is certain to work."""
+        shapes = [self._g.get_shape(node.input[0]) for node in self.nodes if node.type == "Transpose"]
+        if all(shape is None or shape.count(-1) <= 1 for shape in shapes):
+            super().post_optimize_action()
+
+    def _add_handler(self, trans: Any, node: Any) -> bool:
+        if node.inputs[1].is_const() and not self._is_bias(node.inputs[1]):
+            return self._handle_node_having_branches(trans, node)
+        return super()._add_handler(trans, node)
+
+    def _is_bias(self, constant: Any) -> bool:
+        """Whether a constant, channels last, has one value for each channel, and nothing else reads it."""
+        value = np.asarray(constant.get_tensor_value(as_list=False))
+        readers = self._g.find_output_consumers(constant.output[0])
+        return value.ndim > 0 and value.shape[-1] == value.size and len(readers) == 1
