@@ -9,7 +9,7 @@ from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering import layers as registry
 from keras_nnx.export.lowering import operators
 from keras_nnx.export.lowering.layers import float32_compute, lowered_layers
-from keras_nnx.export.lowering.rewriting import rewrite
+from tests.export.graphs import lower, operators_of, run
 
 
 @keras.saving.register_keras_serializable(package="test_lowering")
@@ -96,27 +96,6 @@ def test_float32_compute_is_undone_after_an_error():
         assert layer.compute_dtype == "float32"
         raise KeyError
     assert layer.dtype_policy.name == "mixed_float16"
-
-
-def lower(function, *specifications, target="onnx"):
-    """Return the graph of `function` written anew, as a function from a list of arrays to a list of arrays."""
-    concrete = tf.function(function, autograph=False).get_concrete_function(*specifications)
-    inputs = {str(index): tensor for index, tensor in enumerate(concrete.inputs)}
-    outputs = {str(index): tensor for index, tensor in enumerate(concrete.outputs)}
-    return rewrite(concrete.graph, inputs, outputs, target)
-
-
-def run(frozen, *arrays):
-    with tf.Graph().as_default() as graph:
-        tf.graph_util.import_graph_def(frozen.graph_def, name="")
-        with tf.compat.v1.Session(graph=graph) as session:
-            return session.run(list(frozen.outputs.values()), dict(zip(frozen.inputs.values(), arrays, strict=True)))
-
-
-def operators_of(frozen):
-    """Return the types of all operators, in the bodies of functions too."""
-    library = frozen.graph_def.library.function
-    return {node.op for node in frozen.graph_def.node} | {node.op for f in library for node in f.node_def}
 
 
 MATRIX = tf.TensorSpec((None, 5), tf.float32)

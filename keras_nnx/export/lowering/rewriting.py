@@ -57,9 +57,12 @@ def rewrite(
         written = walk.body(graph, mapping, list(outputs.values()))
         # An identity each: an input that is passed through, or one result under two names, are results of their own.
         results = [tf.identity(tensor, name=f"result_{index}") for index, tensor in enumerate(written)]
+    placeholders = {name: mapping[tensor.ref()] for name, tensor in inputs.items()}
+    # A decomposition may read past the operator before it, which is then needed no more.
+    ends = [tensor.op.name for tensor in (*placeholders.values(), *results)]
     return FrozenGraph(
-        graph_def=result.as_graph_def(),
-        inputs={name: mapping[tensor.ref()].name for name, tensor in inputs.items()},
+        graph_def=_pruned(result.as_graph_def(), ends),
+        inputs={name: tensor.name for name, tensor in placeholders.items()},
         outputs={name: tensor.name for name, tensor in zip(outputs, results, strict=True)},
     )
 
@@ -189,3 +192,20 @@ def _needed(start: list[tf.Operation]) -> set[tf.Operation]:
             needed.add(operation)
             pending.extend(tensor.op for tensor in operation.inputs)
     return needed
+
+
+def _pruned(graph_def: Any, ends: list[str]) -> Any:
+    """Return what the nodes `ends` need of a graph, in its order."""
+    nodes = {node.name: node for node in graph_def.node}
+    needed: set[str] = set()
+    pending = list(ends)
+    while pending:
+        name = pending.pop()
+        if name not in needed:
+            needed.add(name)
+            pending.extend(entry.lstrip("^").partition(":")[0] for entry in nodes[name].input)
+    result = tf.compat.v1.GraphDef()
+    result.versions.CopyFrom(graph_def.versions)
+    result.library.CopyFrom(graph_def.library)
+    result.node.extend(node for node in graph_def.node if node.name in needed)
+    return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 from keras_nnx.export.lowering.operators import register_decomposition
@@ -23,3 +24,87 @@ def expm1(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
 def softplus(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     """Return log(1 + exp(x)) without the overflow that the converter's own rewriting has from 89 on."""
     return [tf.nn.relu(x) + tf.math.log(tf.constant(1, x.dtype) + tf.exp(-tf.abs(x)))]
+
+
+_ERF_NUMERATOR = (
+    -2.72614225801306e-10,
+    2.77068142495902e-08,
+    -2.10102402082508e-06,
+    -5.69250639462346e-05,
+    -7.34990630326855e-04,
+    -2.95459980854025e-03,
+    -1.60960333262415e-02,
+)
+_ERF_DENOMINATOR = (
+    -1.45660718464996e-05,
+    -2.13374055278905e-04,
+    -1.68282697438203e-03,
+    -7.37332916720468e-03,
+    -1.42647390514189e-02,
+)
+
+
+@register_decomposition("Erf", targets=("tflite",))
+def erf(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Return the rational function that Eigen has for it, exact to the last bits of float32: TFLite has none."""
+    if x.dtype != tf.float32:
+        return NotImplemented
+    x = tf.clip_by_value(x, -4.0, 4.0)
+    square = x * x
+    return [x * _polynomial(square, _ERF_NUMERATOR) / _polynomial(square, _ERF_DENOMINATOR)]
+
+
+@register_decomposition("Erfc", targets=("tflite",))
+def erfc_of_erf(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Return 1 - erf(x), except in the exact GELU, which the converter knows."""
+    if _is_of_gelu(operation, x):
+        return NotImplemented
+    return [tf.constant(1, x.dtype) - erf(operation, x)[0]]
+
+
+def _is_of_gelu(operation: tf.Operation, x: tf.Tensor) -> bool:
+    """Whether the operator is applied to x / sqrt(2) and multiplied."""
+    factors = [tf.get_static_value(factor) for factor in x.op.inputs] if x.op.type == "Mul" else []
+    halved = any(value is not None and np.allclose(np.square(value), 0.5) for value in factors)
+    return halved and any(reader.type == "Mul" for reader in operation.outputs[0].consumers())
+
+
+def _polynomial(x: tf.Tensor, coefficients: tuple[float, ...]) -> tf.Tensor:
+    result = tf.constant(coefficients[0], x.dtype)
+    for coefficient in coefficients[1:]:
+        result = result * x + tf.constant(coefficient, x.dtype)
+    return result
+
+
+@register_decomposition("Abs", targets=("tflite",))
+def absolute(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Return the larger of x and -x: TFLite takes the absolute value of floats only."""
+    return [tf.maximum(x, -x)] if x.dtype.is_integer else NotImplemented
+
+
+@register_decomposition("Sign", targets=("onnx", "tflite"))
+def sign(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Compare with zero: neither converter takes the sign of integers."""
+    if not x.dtype.is_integer:
+        return NotImplemented
+    zero = tf.zeros([], x.dtype)
+    return [tf.cast(x > zero, x.dtype) - tf.cast(x < zero, x.dtype)]
+
+
+@register_decomposition("BitwiseAnd", targets=("onnx", "tflite"))
+def sign_bit(operation: tf.Operation, x: tf.Tensor, mask: tf.Tensor) -> list[tf.Tensor]:
+    """Read the sign bit of a float off the float; Keras's argmax and signbit look at the bits."""
+    known = tf.get_static_value(mask)
+    if x.op.type != "Bitcast" or known is None or x.op.inputs[0].dtype != tf.float32 or x.dtype != tf.int32:
+        return NotImplemented
+    if (known != -(2**31)).any():
+        return NotImplemented
+    number = x.op.inputs[0]
+    negative = tf.logical_or(number < 0.0, tf.logical_and(tf.equal(number, 0.0), 1.0 / number < 0.0))
+    return [tf.where(negative, mask, tf.zeros_like(mask))]
+
+
+@register_decomposition("Rsqrt", targets=("tflite",))
+def reciprocal_root(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Return 1 / sqrt(x) behind a maximum: the converter takes the pair for a normalisation, which divides 0 by 0."""
+    return [1.0 / tf.sqrt(x)] if x.op.type == "Maximum" else NotImplemented

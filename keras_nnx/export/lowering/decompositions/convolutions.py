@@ -1,0 +1,141 @@
+"""Decompositions of convolutions and poolings that a target has in fewer forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from keras_nnx.export.lowering.operators import register_decomposition
+
+
+@register_decomposition("Conv3D", targets=("onnx", "tflite"))
+def grouped_convolution(operation: tf.Operation, x: tf.Tensor, kernel: tf.Tensor) -> list[tf.Tensor]:
+    """Convolve each group of channels by itself: converters look at the kernel's channels and see no groups."""
+    channels, taken = x.shape[-1], kernel.shape[-2]
+    if operation.get_attr("data_format") != b"NDHWC" or None in (channels, taken) or channels == taken:
+        return NotImplemented
+    groups = channels // taken
+    parts = [
+        tf.raw_ops.Conv3D(
+            input=part,
+            filter=weights,
+            strides=operation.get_attr("strides"),
+            padding=operation.get_attr("padding").decode(),
+            dilations=operation.get_attr("dilations"),
+        )
+        for part, weights in zip(tf.split(x, groups, axis=-1), tf.split(kernel, groups, axis=-1), strict=True)
+    ]
+    return [tf.concat(parts, axis=-1)]
+
+
+@register_decomposition("Conv2DBackpropInput", targets=("tflite",))
+def dilated_transposed_convolution(
+    operation: tf.Operation, size: tf.Tensor, kernel: tf.Tensor, x: tf.Tensor
+) -> list[tf.Tensor]:
+    """Put the zeros of the dilation into the kernel: TFLite transposes no dilated convolution."""
+    _, down, across, _ = operation.get_attr("dilations")
+    if (down, across) == (1, 1) or operation.get_attr("data_format") != b"NHWC":
+        return NotImplemented
+    height, width, outputs, inputs = kernel.shape.as_list()
+    known = tf.get_static_value(kernel)
+    if known is None:
+        return NotImplemented
+    wide = np.zeros(((height - 1) * down + 1, (width - 1) * across + 1, outputs, inputs), known.dtype)
+    wide[::down, ::across] = known
+    return [
+        tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=size,
+            filter=tf.constant(wide),
+            out_backprop=x,
+            strides=operation.get_attr("strides"),
+            padding=operation.get_attr("padding").decode(),
+            explicit_paddings=operation.get_attr("explicit_paddings"),
+        )
+    ]
+
+
+@register_decomposition("MaxPool3D", targets=("tflite",))
+def max_pool(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Take the largest of each plane, then of the planes: TFLite pools in two dimensions."""
+    return _pool(operation, x, tf.nn.max_pool2d)
+
+
+@register_decomposition("AvgPool3D", targets=("tflite",))
+def average_pool(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Average each plane, then the planes: padding counts in neither, so that the shares are the same."""
+    return _pool(operation, x, tf.nn.avg_pool2d)
+
+
+def _pool(operation: tf.Operation, x: tf.Tensor, pool: object) -> list[tf.Tensor]:
+    if operation.get_attr("data_format") != b"NDHWC" or x.shape[-1] is None:
+        return NotImplemented
+    sizes, strides = operation.get_attr("ksize"), operation.get_attr("strides")
+    padding, channels = operation.get_attr("padding").decode(), x.shape[-1]
+    batch, depth, height, width = (_size(x, axis) for axis in range(4))
+    planes = tf.reshape(x, tf.stack([batch * depth, height, width, tf.constant(channels)]))
+    planes = pool(planes, sizes[2:4], strides[2:4], padding)  # type: ignore[operator]
+    height, width = _size(planes, 1), _size(planes, 2)
+    rows = tf.reshape(planes, tf.stack([batch, depth, height * width, tf.constant(channels)]))
+    rows = pool(rows, (sizes[1], 1), (strides[1], 1), padding)  # type: ignore[operator]
+    return [tf.reshape(rows, tf.stack([batch, _size(rows, 1), height, width, tf.constant(channels)]))]
+
+
+@register_decomposition("SpaceToBatchND", targets=("tflite",))
+def space_to_batch(operation: tf.Operation, x: tf.Tensor, blocks: tf.Tensor, paddings: tf.Tensor) -> list[tf.Tensor]:
+    """Move one axis after the other: TFLite knows pictures only, and what a dilated convolution in 3-D is made of."""
+    sizes = tf.get_static_value(blocks)
+    rank = x.shape.rank
+    if sizes is None or rank is None or len(sizes) <= 2:
+        return NotImplemented
+    edges = tf.zeros([rank - 1 - len(sizes), 2], paddings.dtype)
+    x = tf.pad(x, tf.concat([tf.zeros([1, 2], paddings.dtype), paddings, edges], 0))
+    for axis in range(len(sizes), 0, -1):
+        x = _fold(x, axis, int(sizes[axis - 1]))
+    return [x]
+
+
+def _fold(x: tf.Tensor, axis: int, block: int) -> tf.Tensor:
+    """Return (b .. n*k .. c) as (k*b .. n .. c)."""
+    shape = [_size(x, place) for place in range(x.shape.rank)]
+    before, after = _product(shape[1:axis]), _product(shape[axis + 1 :])
+    count = shape[axis] // block
+    x = tf.reshape(x, tf.stack([shape[0] * before, count, tf.constant(block), after]))
+    x = tf.transpose(x, [2, 0, 1, 3])
+    return tf.reshape(x, tf.stack([shape[0] * block, *shape[1:axis], count, *shape[axis + 1 :]]))
+
+
+@register_decomposition("BatchToSpaceND", targets=("tflite",))
+def batch_to_space(operation: tf.Operation, x: tf.Tensor, blocks: tf.Tensor, crops: tf.Tensor) -> list[tf.Tensor]:
+    """Undo `space_to_batch`."""
+    sizes = tf.get_static_value(blocks)
+    rank = x.shape.rank
+    if sizes is None or rank is None or len(sizes) <= 2:
+        return NotImplemented
+    for axis in range(1, len(sizes) + 1):
+        x = _unfold(x, axis, int(sizes[axis - 1]))
+    begin, end = ([crops[place, side] for place in range(len(sizes))] for side in (0, 1))
+    places = tuple(
+        slice(first, _size(x, 1 + place) - last) for place, (first, last) in enumerate(zip(begin, end, strict=True))
+    )
+    return [x[(slice(None), *places)]]
+
+
+def _unfold(x: tf.Tensor, axis: int, block: int) -> tf.Tensor:
+    """Return (k*b .. n .. c) as (b .. n*k .. c)."""
+    shape = [_size(x, place) for place in range(x.shape.rank)]
+    before, after = _product(shape[1:axis]), _product(shape[axis + 1 :])
+    batch = shape[0] // block
+    x = tf.reshape(x, tf.stack([tf.constant(block), batch * before, shape[axis], after]))
+    x = tf.transpose(x, [1, 2, 0, 3])
+    return tf.reshape(x, tf.stack([batch, *shape[1:axis], shape[axis] * block, *shape[axis + 1 :]]))
+
+
+def _product(sizes: list[tf.Tensor]) -> tf.Tensor:
+    result = tf.constant(1)
+    for size in sizes:
+        result = result * size
+    return result
+
+
+def _size(x: tf.Tensor, axis: int) -> tf.Tensor:
+    return tf.constant(x.shape[axis]) if x.shape[axis] is not None else tf.shape(x)[axis]

@@ -1,0 +1,133 @@
+"""Every decomposition against the operator that it replaces: the same numbers, in a graph without it."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.export.graphs import lower, operators_of, run
+
+RANDOM = np.random.default_rng(0)
+FLOATS = RANDOM.normal(size=(3, 5, 4)).astype("float32")
+EDGES = np.array([[-0.0, 0.0, 1e-30, -1e-30], [-100.0, 100.0, 1.0, -1.0]], "float32")
+IMAGES = RANDOM.normal(size=(2, 12, 10, 3)).astype("float32")
+VOLUMES = RANDOM.normal(size=(2, 5, 4, 6, 3)).astype("float32")
+WHOLES = RANDOM.integers(-9, 9, (3, 5, 4)).astype("int32")
+
+
+CASES = {
+    "Erfc": (("onnx", "tflite"), lambda x: tf.math.erfc(x), FLOATS * 2),
+    "Erf": (("tflite",), lambda x: tf.math.erf(x), np.linspace(-6, 6, 4001, dtype="float32")),
+    "Expm1": (("onnx",), lambda x: tf.math.expm1(x), FLOATS),
+    "Softplus": (("tflite",), lambda x: tf.nn.softplus(x), EDGES),
+    "Abs": (("tflite",), lambda x: tf.abs(x), WHOLES),
+    "Sign": (("onnx", "tflite"), lambda x: tf.sign(x), WHOLES),
+    "BitwiseAnd": (("onnx", "tflite"), lambda x: keras.ops.signbit(x), EDGES),
+    "Bitcast": (("onnx", "tflite"), lambda x: keras.ops.argmax(x, -1), EDGES),
+    "OneHot": (("onnx",), lambda x: tf.one_hot(x, 4, 2.0, -1.0, axis=1), WHOLES),
+    "FloorDiv": (("onnx",), lambda x: x // tf.constant([3, -3, 7, -1]), WHOLES),
+    "FloorMod": (("onnx",), lambda x: x % tf.constant([3, -3, 7, -1]), WHOLES),
+    "Roll": (("tflite",), lambda x: tf.roll(x, [2, -1, 9], [1, -1, 0]), FLOATS),
+    "XlaDynamicUpdateSlice": (
+        ("onnx", "tflite"),
+        lambda x: keras.ops.slice_update(x, [1, 2, 3], x[:2, :2, :1]),
+        FLOATS,
+    ),
+    "Cumprod": (("onnx", "tflite"), lambda x: tf.math.cumprod(x, 1), FLOATS),
+    "Cumprod exclusive": (("onnx", "tflite"), lambda x: tf.math.cumprod(x, 0, exclusive=True), FLOATS),
+    "Cumprod reverse": (("onnx", "tflite"), lambda x: tf.math.cumprod(x, -1, reverse=True), FLOATS),
+    "Cumprod both": (("onnx", "tflite"), lambda x: tf.math.cumprod(x, 1, exclusive=True, reverse=True), FLOATS),
+    "CumulativeLogsumexp": (("onnx", "tflite"), lambda x: tf.math.cumulative_logsumexp(x, 1), FLOATS * 30),
+    "ResizeBilinear": (
+        ("onnx", "tflite"),
+        lambda x: tf.raw_ops.ResizeBilinear(images=x, size=(7, 23), half_pixel_centers=True),
+        IMAGES,
+    ),
+    "ResizeBilinear corners": (
+        ("onnx",),
+        lambda x: tf.raw_ops.ResizeBilinear(images=x, size=(7, 1), align_corners=True),
+        IMAGES,
+    ),
+    "ResizeBilinear old": (("onnx",), lambda x: tf.raw_ops.ResizeBilinear(images=x, size=(17, 3)), IMAGES),
+    "ResizeBicubic": (
+        ("onnx", "tflite"),
+        lambda x: tf.raw_ops.ResizeBicubic(images=x, size=(36, 5), half_pixel_centers=True),
+        IMAGES,
+    ),
+    "ScaleAndTranslate lanczos": (("onnx",), lambda x: tf.image.resize(x, (7, 23), "lanczos3"), IMAGES),
+    "ScaleAndTranslate smooth": (("onnx",), lambda x: tf.image.resize(x, (5, 3), "bicubic", antialias=True), IMAGES),
+    "MaxPool3D": (("tflite",), lambda x: tf.nn.max_pool3d(x, (2, 3, 1), (2, 1, 3), "SAME"), VOLUMES),
+    "AvgPool3D": (("tflite",), lambda x: tf.nn.avg_pool3d(x, (3, 2, 2), (1, 2, 1), "SAME"), VOLUMES),
+    "AvgPool3D valid": (("tflite",), lambda x: tf.nn.avg_pool3d(x, 2, 2, "VALID"), VOLUMES),
+    "SpaceToBatchND": (
+        ("tflite",),
+        lambda x: tf.space_to_batch(x, (2, 3, 2), ((0, 1), (1, 1), (0, 0))),
+        VOLUMES,
+    ),
+    "BatchToSpaceND": (
+        ("tflite",),
+        lambda x: tf.batch_to_space(tf.concat([x] * 6, 0), (2, 3, 2), ((0, 1), (1, 1), (0, 0))),
+        VOLUMES,
+    ),
+    "Rsqrt": (("tflite",), lambda x: tf.math.l2_normalize(x * 0, -1), FLOATS),
+    "CumulativeLogsumexp exclusive": (
+        ("onnx", "tflite"),
+        lambda x: tf.math.cumulative_logsumexp(x, 1, exclusive=True, reverse=True),
+        FLOATS,
+    ),
+}
+NEW_AXES = {
+    "at the front": lambda x: x[None],
+    "in the middle": lambda x: x[:, None, 1:, None],
+    "behind an ellipsis": lambda x: x[..., None],
+    "with one entry taken": lambda x: x[..., 1, None, ::2],
+    "all at once": lambda x: x[None, 1:, ..., None, -1, None],
+    "backwards": lambda x: x[::-1, None, ..., 1:3],
+}
+
+
+@pytest.mark.parametrize("dynamic", [True, False], ids=["dynamic", "static"])
+@pytest.mark.parametrize(
+    ("name", "target"), [(name, target) for name, (targets, *_) in CASES.items() for target in targets]
+)
+def test_a_decomposition(name, target, dynamic):
+    _, function, values = CASES[name]
+    channels = values.shape[-1] if values.ndim > 3 else None
+    shape = (*(None,) * (values.ndim - 1), channels) if dynamic else values.shape
+    lowered = lower(function, tf.TensorSpec(shape, values.dtype), target=target)
+    assert name.split()[0] not in operators_of(lowered)
+    expected = np.asarray(function(tf.constant(values)))
+    answer = run(lowered, values)[0]
+    assert answer.dtype == expected.dtype
+    np.testing.assert_allclose(answer, expected, rtol=2e-6, atol=4e-6)
+
+
+@pytest.mark.parametrize("dynamic", [True, False], ids=["dynamic", "static"])
+@pytest.mark.parametrize("name", NEW_AXES)
+def test_slices_with_new_axes(name, dynamic):
+    function = NEW_AXES[name]
+    shape = (None,) * FLOATS.ndim if dynamic else FLOATS.shape
+    lowered = lower(function, tf.TensorSpec(shape, tf.float32), target="tflite")
+    for node in lowered.graph_def.node:
+        if node.op == "StridedSlice":
+            assert not node.attr["new_axis_mask"].i
+            assert not node.attr["ellipsis_mask"].i
+    np.testing.assert_array_equal(run(lowered, FLOATS)[0], function(tf.constant(FLOATS)))
+
+
+@pytest.mark.parametrize("start", [[-3, 0, 0], [0, 3, 2], [9, 9, 9]])
+def test_updates_start_where_they_fit(start):
+    from tensorflow.compiler.tf2xla.python.xla import dynamic_update_slice
+
+    def function(x, place):
+        return dynamic_update_slice(x, x[:2, :2, :2] * 10, place)
+
+    specs = (tf.TensorSpec((None, None, None), tf.float32), tf.TensorSpec((3,), tf.int32))
+    lowered = lower(function, *specs)
+    expected = tf.function(function, jit_compile=True)(tf.constant(FLOATS), tf.constant(start))
+    np.testing.assert_array_equal(run(lowered, FLOATS, np.array(start, "int32"))[0], expected)
+
+
+def test_gelu_stays_what_the_converter_knows():
+    spec = tf.TensorSpec((None, 4), tf.float32)
+    assert "Erfc" in operators_of(lower(lambda x: tf.nn.gelu(x), spec, target="tflite"))
