@@ -18,7 +18,9 @@ from keras_nnx.export.calibration import read_calibration
 from keras_nnx.export.conversion.saved_model import write_saved_model
 from keras_nnx.export.dimensions import explore
 from keras_nnx.export.directories import staged_directory, writing_to
-from keras_nnx.export.errors import CalibrationError, ExportError, ParityError, UnsupportedModelError
+from keras_nnx.export.errors import CalibrationError, ExportError, ParityError, SignatureError, UnsupportedModelError
+from keras_nnx.export.lowering.control_flow import converted_calls, needs_conversion
+from keras_nnx.export.lowering.layers import lowered_layers
 from keras_nnx.export.manifest import ARTIFACT_NAMES, foreign_entry, hash_files, versions, write_manifest
 from keras_nnx.export.proof.comparison import TOLERANCE
 from keras_nnx.export.proof.probes import make_probes
@@ -96,17 +98,17 @@ def export_model(
         staged_directory(Path(directory), overwrite=overwrite, foreign=foreign_entry) as stage,
         _inference(model),
         borrowed_worker() as worker,
+        _read(model, input_signature) as read,
     ):
-        program = read_signature(model, input_signature)
-        refuse_state(program)
-        samples = read_calibration(calibration, program.signature)
+        refuse_state(read)
+        samples = read_calibration(calibration, read.signature)
         if precision == "int8" and samples is None:
             raise CalibrationError(
                 'precision="int8" needs calibration: pass a few batches of real inputs (on the command line, '
                 "--calibration)."
             )
-        _check_labels(program, labels)
-        exploration = explore(program, samples)
+        _check_labels(read, labels)
+        exploration = explore(read, samples)
         program = exploration.program
         references, chaotic = steady(program, make_references(program, make_probes(exploration, samples)))
         bound = TOLERANCE if tolerance is None else tolerance
@@ -199,6 +201,21 @@ class _Job:
 
             samples = self.samples if self.precision == "int8" else None
             convert_to_tflite(self.program, frozen, path, self.worker, samples)
+
+
+@contextlib.contextmanager
+def _read(model: keras.Model, input_signature: Any) -> Iterator[Program]:
+    """Yield the model as a program; inside, Python control flow over tensors is converted if it has to be."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lowered_layers(model, "saved_model"))
+        try:
+            program = read_signature(model, input_signature)
+        except SignatureError as error:
+            if not needs_conversion(error):
+                raise
+            stack.enter_context(converted_calls(model))
+            program = read_signature(model, input_signature)
+        yield program
 
 
 def _check_arguments(model: Any, formats: Sequence[str], precision: str, tolerance: float | None) -> None:

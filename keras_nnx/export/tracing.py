@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -13,7 +13,7 @@ from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering import decompositions as _decompositions  # noqa: F401  (decorators fill the registry)
 from keras_nnx.export.lowering import stock as _stock  # noqa: F401  (decorators fill the registry)
 from keras_nnx.export.lowering.layers import float32_compute, lowered_layers
-from keras_nnx.export.lowering.rewriting import FrozenGraph, rewrite
+from keras_nnx.export.lowering.rewriting import FrozenGraph, Table, needed_operations, rewrite
 from keras_nnx.export.signature import Program
 
 
@@ -31,20 +31,23 @@ def traceable(program: Program) -> tf.types.experimental.PolymorphicFunction:
 
 def trace(program: Program, target: str) -> FrozenGraph:
     """Trace `program` with the lowerings for `target`, put its variables in as constants, decompose its operators."""
+    names = [spec.name for spec in program.signature.outputs]
     with float32_compute(program.model), lowered_layers(program.model, target) as failed:
         try:
-            concrete = traceable(program).get_concrete_function(tensor_specifications(program))
+            traced = tf.compat.v1.wrap_function(program.call, [tensor_specifications(program)])
         except Exception as error:
             if not failed:
                 raise
             raise ExportError(f"{target}: the lowering of the layer {failed[0]}") from error
-    frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
-    captures = _captured_values(concrete)
+    results = [traced.structured_outputs[name] for name in names]
+    # Only what the outputs need: assignments of other variables cannot be frozen.
+    pruned = traced.prune([tensor for tensor in traced.inputs if tensor.dtype != tf.resource], results)
+    frozen = convert_variables_to_constants_v2(pruned, lower_control_flow=False)
+    captures = _captured_values(traced)
     arguments = [tensor for tensor in frozen.inputs if tensor.op.name not in captures]
-    # A flattened dict is in the order of its sorted keys, on both sides.
+    # A flattened dict is in the order of its sorted keys.
     inputs = dict(zip(sorted(spec.name for spec in program.signature.inputs), arguments, strict=True))
-    outputs = dict(zip(sorted(spec.name for spec in program.signature.outputs), frozen.outputs, strict=True))
-    return rewrite(frozen.graph, inputs, outputs, target, captures)
+    return rewrite(frozen.graph, inputs, dict(zip(names, frozen.outputs, strict=True)), target, captures)
 
 
 def refuse_state(program: Program) -> None:
@@ -63,29 +66,67 @@ def refuse_state(program: Program) -> None:
             )
     try:
         with float32_compute(program.model):
-            graph = traceable(program).get_concrete_function(tensor_specifications(program)).graph.as_graph_def()
+            concrete = traceable(program).get_concrete_function(tensor_specifications(program))
     except Exception as error:
         raise SignatureError(f"The model {program.model.name!r} cannot be traced by TensorFlow: {error}") from error
-    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    for node in nodes:
-        if node.op.startswith("LookupTable"):
-            raise UnsupportedModelError(
-                f"The layer {layer_path(program.model, node.name)!r} looks its inputs up in a table, which the "
-                f"runtimes do not share: look them up outside of the model, and pass the indices."
-            )
-        if node.op.startswith("Assign") and node.op.endswith("VariableOp"):
-            path = layer_path(program.model, node.name)
-            raise UnsupportedModelError(
-                f"The layer {path!r} changes its own variables when it is called at inference, which an exported file "
-                f"cannot do: make it stateless (of a recurrent layer, stateful=False; of a random one, none at "
-                f"inference)."
-            )
+    for name in _state(concrete):
+        raise UnsupportedModelError(
+            f"The layer {layer_path(program.model, name)!r} changes its own variables when it is called at inference, "
+            f"which an exported file cannot do: make it stateless (of a recurrent layer, stateful=False; of a random "
+            f"one, none at inference)."
+        )
 
 
-def _captured_values(concrete: Any) -> dict[str, np.ndarray]:
-    """Return the eager tensors that the trace captured, by their placeholders; freezing sees to variables only."""
-    return {
-        internal.op.name: external.numpy()
-        for external, internal in concrete.graph.captures
-        if external.dtype not in (tf.resource, tf.variant)
-    }
+def _state(concrete: Any) -> Iterator[str]:
+    """Yield the names of assignments whose variables the outputs depend on.
+
+    A layer that draws random numbers counts its draws, whether or not the answer depends on them.
+    """
+    needed = needed_operations([tensor.op for tensor in concrete.outputs])
+    read = {operation.inputs[0].ref() for operation in needed if operation.type == "ReadVariableOp"}
+    library = {function.signature.name: function for function in concrete.graph.as_graph_def().library.function}
+    for operation in concrete.graph.get_operations():
+        if _assigns(operation) and operation.inputs[0].ref() in read:
+            yield operation.name
+        if operation in needed:
+            yield from _assignments(operation.node_def, library, set())
+
+
+def _assignments(node: Any, library: dict[str, Any], seen: set[str]) -> Iterator[str]:
+    """Yield the assignments in the functions that a node calls, and in those that they call."""
+    for value in node.attr.values():
+        for called in [value.func, *value.list.func]:
+            if called.name in library and called.name not in seen:
+                seen.add(called.name)
+                for inner in library[called.name].node_def:
+                    if inner.op.startswith("Assign") and inner.op.endswith("VariableOp"):
+                        yield inner.name
+                    yield from _assignments(inner, library, seen)
+
+
+def _assigns(operation: Any) -> bool:
+    return operation.type.startswith("Assign") and operation.type.endswith("VariableOp")
+
+
+def _captured_values(concrete: Any) -> dict[str, Any]:
+    """Return the eager tensors that the trace captured, by their placeholders, and the contents of lookup tables.
+
+    Freezing sees to variables only.
+    """
+    variables = {id(variable.handle) for variable in concrete.variables}
+    captured: dict[str, Any] = {}
+    for external, internal in concrete.graph.captures:
+        if external.dtype == tf.resource and id(external) not in variables:
+            captured[internal.op.name] = _table(external, internal)
+        elif external.dtype not in (tf.resource, tf.variant):
+            captured[internal.op.name] = external.numpy()
+    return captured
+
+
+def _table(handle: tf.Tensor, placeholder: tf.Tensor) -> Table | None:
+    for reader in placeholder.consumers():
+        if reader.type == "LookupTableFindV2":
+            types = {"Tkeys": reader.get_attr("Tin"), "Tvalues": reader.get_attr("Tout")}
+            keys, values = tf.raw_ops.LookupTableExportV2(table_handle=handle, **types)
+            return Table(keys.numpy(), values.numpy())
+    return None

@@ -38,6 +38,23 @@ CASES = {
     "Cumprod reverse": (("onnx", "tflite"), lambda x: tf.math.cumprod(x, -1, reverse=True), FLOATS),
     "Cumprod both": (("onnx", "tflite"), lambda x: tf.math.cumprod(x, 1, exclusive=True, reverse=True), FLOATS),
     "CumulativeLogsumexp": (("onnx", "tflite"), lambda x: tf.math.cumulative_logsumexp(x, 1), FLOATS * 30),
+    "ResizeNearestNeighbor": (("onnx", "tflite"), lambda x: tf.image.resize(x, (7, 23), "nearest"), IMAGES),
+    "ResizeNearestNeighbor old": (
+        ("onnx",),
+        lambda x: tf.raw_ops.ResizeNearestNeighbor(images=x, size=(7, 23)),
+        IMAGES,
+    ),
+    "Bucketize": (("onnx",), lambda x: tf.raw_ops.Bucketize(input=x, boundaries=[-1.0, 0.0, 0.5]), FLOATS),
+    "DenseBincount": (
+        ("onnx", "tflite"),
+        lambda x: tf.math.bincount(x[:, 0], minlength=9, maxlength=9, axis=-1, binary_output=True),
+        np.abs(WHOLES),
+    ),
+    "DenseBincount counts": (
+        ("onnx", "tflite"),
+        lambda x: tf.math.bincount(x[:, 0], minlength=9, maxlength=9, axis=-1),
+        np.abs(WHOLES),
+    ),
     "ResizeBilinear": (
         ("onnx", "tflite"),
         lambda x: tf.raw_ops.ResizeBilinear(images=x, size=(7, 23), half_pixel_centers=True),
@@ -69,7 +86,6 @@ CASES = {
         lambda x: tf.batch_to_space(tf.concat([x] * 6, 0), (2, 3, 2), ((0, 1), (1, 1), (0, 0))),
         VOLUMES,
     ),
-    "Rsqrt": (("tflite",), lambda x: tf.math.l2_normalize(x * 0, -1), FLOATS),
     "CumulativeLogsumexp exclusive": (
         ("onnx", "tflite"),
         lambda x: tf.math.cumulative_logsumexp(x, 1, exclusive=True, reverse=True),

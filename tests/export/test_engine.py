@@ -347,3 +347,37 @@ def test_what_is_added_to_a_convolution(added, tmp_path):
     image = keras.Input((4, 4, 2))
     model = keras.Model(image, added(keras.layers.Conv2D(4, 3, padding="same", use_bias=False)(image)))
     assert nnx.export_model(model, tmp_path / "x", formats=("onnx", "tflite")).proven
+
+
+def test_draws_that_the_answer_does_not_depend_on(tmp_path):
+    hue = keras.layers.RandomHue(0.2, seed=3)
+    model = functional(keras.Input((8, 8, 3)), hue, keras.layers.Flatten(), keras.layers.Dense(2))
+    assert nnx.export_model(model, tmp_path / "x").proven
+
+
+def test_a_table_becomes_operators(tmp_path):
+    model = functional(keras.Input((3,), dtype="int64"), keras.layers.IntegerLookup(vocabulary=[4, 9, -1]))
+    report = nnx.export_model(model, tmp_path / "x")
+    values = np.array([[4, 5, 9], [-1, 0, 4]], "int64")
+    for target, runtime in (("onnx", OnnxRuntime), ("tflite", LiteRt)):
+        (answer,) = runtime(report.artifacts[target].path)({"input": values}).values()
+        np.testing.assert_array_equal(answer, model(values))
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos3"])
+def test_resizes_of_unknown_size(interpolation, tmp_path):
+    up = keras.layers.UpSampling2D((2, 3), interpolation=interpolation)
+    model = functional(keras.Input((None, None, 3)), up, keras.layers.Resizing(7, 9, interpolation=interpolation))
+    assert nnx.export_model(model, tmp_path / "x").proven
+
+
+def test_layers_distributed_over_an_unknown_time(tmp_path):
+    model = functional(keras.Input((None, 6)), keras.layers.TimeDistributed(keras.layers.Dense(4)))
+    report = nnx.export_model(model, tmp_path / "x")
+    assert report.signature.outputs[0].shape == ("batch", "time", 4)
+
+
+@pytest.mark.parametrize("function", [keras.ops.normalize, lambda x: tf.math.l2_normalize(x, -1)], ids=["keras", "tf"])
+def test_normalised_zeros(function, tmp_path):
+    model = functional(keras.Input((4,)), keras.layers.Lambda(function))
+    assert nnx.export_model(model, tmp_path / "x").proven

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 
+from keras_nnx.export.errors import UnsupportedModelError
 from keras_nnx.export.lowering.layers import float32_compute
 from keras_nnx.export.lowering.rewriting import FrozenGraph
 from keras_nnx.export.signature import Program
@@ -18,7 +19,15 @@ def write_saved_model(program: Program, path: Path) -> None:
     archive.track(program.model)
     with float32_compute(program.model):
         archive.add_endpoint("serve", traceable(program), input_signature=[tensor_specifications(program)])
-        archive.write_out(str(path), verbose=False)  # this is where the endpoint is traced
+        try:
+            archive.write_out(str(path), verbose=False)  # this is where the endpoint is traced
+        except ValueError as error:
+            if "root scope name" not in str(error):
+                raise
+            raise UnsupportedModelError(
+                f"saved_model: TensorFlow takes no variable of this name: {error} Give the layer a name= that begins "
+                f"with a letter."
+            ) from error
     if not any((path / "assets").iterdir()):
         (path / "assets").rmdir()  # an archive or a version control would lose it, and nothing reads it
 

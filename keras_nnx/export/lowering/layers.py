@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
-from keras_nnx.export.lowering.targets import TARGETS, check_targets
+from keras_nnx.export.lowering.targets import LAYER_TARGETS, TARGETS, check_targets
 
 LayerLowering = Callable[..., Any]
 
@@ -26,7 +27,7 @@ def register_lowering(
 
     Args:
         layer_class: The layer to lower.
-        targets: `"onnx"`, `"tflite"` or both.
+        targets: Any of `"saved_model"`, `"onnx"` and `"tflite"`.
 
     Returns:
         A decorator for a function `(layer, inputs, **call_arguments) -> outputs`.
@@ -45,7 +46,7 @@ def register_lowering(
         ... def lower_double(layer, inputs):
         ...     return inputs + inputs
     """
-    check_targets("register_lowering", targets)
+    check_targets("register_lowering", targets, LAYER_TARGETS)
 
     def register(function: LayerLowering) -> LayerLowering:
         for target in targets:
@@ -62,21 +63,27 @@ def lowered_layers(model: keras.Model, target: str) -> Iterator[list[str]]:
     Yields:
         A list that gets a line for each layer whose lowering fails: its path and the reason.
     """
-    changed = []
+    replaced: list[tuple[keras.layers.Layer, Any]] = []
     failed: list[str] = []
     try:
         for layer in model._flatten_layers():
             lowering = _REGISTRY.get((type(layer), target))
-            if lowering is not None and "call" not in vars(layer):
+            if lowering is not None:
+                replaced.append((layer, vars(layer).get("call")))
                 object.__setattr__(layer, "call", functools.partial(_watched, failed, lowering, layer))
-                changed.append(layer)
         yield failed
     finally:
-        for layer in changed:
-            object.__delattr__(layer, "call")
+        for layer, before in replaced:
+            if before is None:
+                object.__delattr__(layer, "call")
+            else:
+                object.__setattr__(layer, "call", before)
 
 
 def _watched(failed: list[str], lowering: LayerLowering, layer: keras.layers.Layer, *inputs: Any, **more: Any) -> Any:
+    """Lower the layer while a graph is traced; run step by step, it is itself: that is what the proof compares with."""
+    if tf.executing_eagerly():
+        return type(layer).call(layer, *inputs, **more)
     try:
         return lowering(layer, *inputs, **more)
     except Exception as error:

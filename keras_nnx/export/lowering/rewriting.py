@@ -19,6 +19,14 @@ _BRANCHES = ("If", "StatelessIf", "Case", "StatelessCase")
 
 
 @dataclasses.dataclass(frozen=True)
+class Table:
+    """The contents of a lookup table."""
+
+    keys: np.ndarray
+    values: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class FrozenGraph:
     """A graph without variables, and the tensors that stand for the inputs and outputs, by name."""
 
@@ -32,7 +40,7 @@ def rewrite(
     inputs: dict[str, tf.Tensor],
     outputs: dict[str, tf.Tensor],
     target: str,
-    captures: dict[str, np.ndarray] | None = None,
+    captures: dict[str, Any] | None = None,
 ) -> FrozenGraph:
     """Return `graph` written anew for `target`.
 
@@ -45,15 +53,19 @@ def rewrite(
         inputs: Its placeholders by the names that they get.
         outputs: Its results by the names that they get.
         target: `"onnx"` or `"tflite"`.
-        captures: Values of the other placeholders, by the names of their operations.
+        captures: Arrays or tables that the other placeholders stand for, by the names of their operations.
     """
     walk = _Walk(graph, target)
     with tf.Graph().as_default() as result:
         mapping: dict[Any, Any] = {}
         for index, tensor in enumerate(inputs.values()):
             mapping[tensor.ref()] = tf.compat.v1.placeholder(tensor.dtype, tensor.shape, name=f"argument_{index}")
+        there = {operation.name for operation in graph.get_operations()}
         for name, value in (captures or {}).items():
-            mapping[graph.get_operation_by_name(name).outputs[0].ref()] = tf.constant(value, name=name)
+            if name not in there:
+                continue  # no output needs it
+            known = tf.constant(value, name=name) if isinstance(value, np.ndarray | np.generic) else value
+            mapping[graph.get_operation_by_name(name).outputs[0].ref()] = known
         written = walk.body(graph, mapping, list(outputs.values()))
         # An identity each: an input that is passed through, or one result under two names, are results of their own.
         results = [tf.identity(tensor, name=f"result_{index}") for index, tensor in enumerate(written)]
@@ -77,7 +89,7 @@ class _Walk:
 
     def body(self, source: tf.Graph, mapping: dict[Any, Any], outputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Write what `outputs` need of `source`, with `mapping` from its tensors to those already written."""
-        needed = _needed([tensor.op for tensor in outputs])
+        needed = needed_operations([tensor.op for tensor in outputs])
         for operation in source.get_operations():
             if operation not in needed or all(tensor.ref() in mapping for tensor in operation.outputs):
                 continue
@@ -182,7 +194,7 @@ def _copy(operation: tf.Operation, inputs: list[tf.Tensor]) -> Sequence[tf.Tenso
     ).outputs
 
 
-def _needed(start: list[tf.Operation]) -> set[tf.Operation]:
+def needed_operations(start: list[tf.Operation]) -> set[tf.Operation]:
     """Return the operations whose data reach `start`; control dependencies order effects, and there are none."""
     needed: set[tf.Operation] = set()
     pending = list(start)

@@ -20,3 +20,31 @@ def dense(layer: keras.layers.Dense, inputs: Any, training: bool | None = None) 
     if layer.bias is not None:
         outputs = outputs + tf.cast(layer.bias, outputs.dtype)
     return outputs if layer.activation is None else layer.activation(outputs)
+
+
+@register_lowering(keras.layers.TimeDistributed, targets=("saved_model", "onnx", "tflite"))
+def time_distributed(
+    layer: keras.layers.TimeDistributed, inputs: Any, training: bool | None = None, mask: Any = None
+) -> Any:
+    """Put the steps into the batch: Keras counts them while tracing, and takes an unknown number for one."""
+    if not isinstance(inputs, tf.Tensor) or mask is not None:
+        return keras.layers.TimeDistributed.call(layer, inputs, training=training, mask=mask)
+    shape = tf.shape(inputs)
+    rows = tf.reshape(inputs, tf.concat([[shape[0] * shape[1]], shape[2:]], 0))
+    rows.set_shape([None, *inputs.shape[2:]])
+    outputs = layer.layer(rows, training=training) if layer.layer._call_has_training_arg else layer.layer(rows)
+    result = tf.reshape(outputs, tf.concat([shape[:2], tf.shape(outputs)[1:]], 0))
+    result.set_shape([*inputs.shape[:2], *outputs.shape[1:]])
+    return result
+
+
+@register_lowering(keras.layers.UpSampling2D, targets=("saved_model", "onnx", "tflite"))
+def up_sampling(layer: keras.layers.UpSampling2D, inputs: Any) -> Any:
+    """Resize to a size that may be unknown, which Keras compares with a number."""
+    if layer.data_format != "channels_last" or None not in inputs.shape[1:3]:
+        return keras.layers.UpSampling2D.call(layer, inputs)
+    size = tf.shape(inputs)[1:3] * tf.constant(layer.size)
+    outputs = tf.cast(tf.image.resize(inputs, size, method=layer.interpolation), inputs.dtype)
+    sizes = [None if n is None else n * factor for n, factor in zip(inputs.shape[1:3], layer.size, strict=True)]
+    outputs.set_shape([inputs.shape[0], *sizes, inputs.shape[3]])
+    return outputs

@@ -1,5 +1,13 @@
 """Operators that a target lacks or gets wrong, written as others; one module for each kind."""
 
-from keras_nnx.export.lowering.decompositions import convolutions, cumulative, integers, mathematics, resizing, slicing
+from keras_nnx.export.lowering.decompositions import (
+    convolutions,
+    cumulative,
+    integers,
+    lookups,
+    mathematics,
+    resizing,
+    slicing,
+)
 
-__all__ = ["convolutions", "cumulative", "integers", "mathematics", "resizing", "slicing"]
+__all__ = ["convolutions", "cumulative", "integers", "lookups", "mathematics", "resizing", "slicing"]

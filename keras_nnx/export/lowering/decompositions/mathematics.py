@@ -106,5 +106,7 @@ def sign_bit(operation: tf.Operation, x: tf.Tensor, mask: tf.Tensor) -> list[tf.
 
 @register_decomposition("Rsqrt", targets=("tflite",))
 def reciprocal_root(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
-    """Return 1 / sqrt(x) behind a maximum: the converter takes the pair for a normalisation, which divides 0 by 0."""
-    return [1.0 / tf.sqrt(x)] if x.op.type == "Maximum" else NotImplemented
+    """Keep away from zero, where a limit on the result follows: LiteRT gives no infinity there, but no number."""
+    if not any(reader.type == "Minimum" for reader in operation.outputs[0].consumers()):
+        return NotImplemented
+    return [tf.math.rsqrt(tf.maximum(x, tf.constant(np.finfo("float32").tiny, x.dtype)))]

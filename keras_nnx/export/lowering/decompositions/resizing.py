@@ -1,8 +1,8 @@
 """Resizes as two matrix products, one along the height and one along the width.
 
 ONNX and TFLite have resizes of their own, whose rounding and whose cubic kernel are not TensorFlow's, and no Lanczos
-resize. A matrix of weights is exact, whatever the kernel. It is computed in the graph, from the sizes, so that they may be
-unknown; where they are known, it is folded into a constant.
+resize. A matrix of weights is exact, whatever the kernel. It is computed in the graph, from the sizes, so that they may
+be unknown; where they are known, it is folded into a constant.
 """
 
 from __future__ import annotations
@@ -16,6 +16,22 @@ import tensorflow as tf
 from keras_nnx.export.lowering.operators import register_decomposition
 
 Kernel = Callable[[tf.Tensor], tf.Tensor]
+
+
+@register_decomposition("ResizeNearestNeighbor", targets=("onnx", "tflite"))
+def resize_nearest(operation: tf.Operation, images: tf.Tensor, size: tf.Tensor) -> list[tf.Tensor]:
+    """Look the nearest row up, then the nearest column; whole multiples are left to the target."""
+    known = tf.get_static_value(size)
+    if known is not None and all(n is not None and m % n == 0 for n, m in zip(images.shape[1:3], known, strict=True)):
+        return NotImplemented
+    for axis in (1, 2):
+        old, new = _size(images, axis), size[axis - 1]
+        position = _positions(operation, old, new)
+        if operation.get_attr("half_pixel_centers") and not operation.get_attr("align_corners"):
+            position = position + 0.5
+        rounded = tf.round(position) if operation.get_attr("align_corners") else tf.floor(position)
+        images = tf.gather(images, tf.clip_by_value(tf.cast(rounded, tf.int32), 0, old - 1), axis=axis)
+    return [images]
 
 
 @register_decomposition("ResizeBilinear", targets=("onnx", "tflite"))
@@ -102,7 +118,9 @@ def _range(size: tf.Tensor) -> tf.Tensor:
 
 def _positions(operation: tf.Operation, old: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
     """Return where each new pixel lies among the old ones."""
-    before, after = tf.cast(old, tf.float32), tf.cast(new, tf.float32)
+    # TensorFlow's graph optimizer makes a division by a constant into a product, which rounds otherwise. This is none.
+    one = tf.cast(old > -1, tf.float32)
+    before, after = tf.cast(old, tf.float32), tf.cast(new, tf.float32) * one
     if operation.get_attr("align_corners"):
         return _range(new) * tf.where(after > 1.0, (before - 1.0) / tf.maximum(after - 1.0, 1.0), before / after)
     if operation.get_attr("half_pixel_centers"):

@@ -1,0 +1,56 @@
+"""Models whose Python asks tensors for their values."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_nnx as nnx
+from keras_nnx.export.proof.runtimes import LiteRt, OnnxRuntime
+
+
+class Branching(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(3)
+
+    def call(self, inputs):
+        if keras.ops.sum(inputs) > 0:
+            return self.dense(inputs)
+        return -inputs
+
+
+class Looping(keras.layers.Layer):
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def call(self, inputs):
+        value = inputs
+        while keras.ops.max(keras.ops.abs(value)) > 1.0:
+            value = value / 2.0
+        for _ in range(2):
+            value = value + 0.25
+        return value
+
+
+def branching():
+    model = Branching()
+    return model, keras.Input((3,), name="x")
+
+
+def looping():
+    inputs = keras.Input((3,), name="x")
+    return keras.Model(inputs, Looping()(inputs)), None
+
+
+@pytest.mark.parametrize("build", [branching, looping])
+def test_control_flow_becomes_operators(build, tmp_path):
+    model, signature = build()
+    report = nnx.export_model(model, tmp_path / "x", input_signature=signature)
+    assert report.proven
+    assert "call" not in vars(model)
+    output = report.signature.outputs[0].name
+    for target, runtime in (("onnx", OnnxRuntime), ("tflite", LiteRt)):
+        loaded = runtime(report.artifacts[target].path)
+        for value in ([[1.0, 2.0, 30.0]], [[-1.0, -2.0, 0.5]], [[0.1, 0.2, 0.3], [-8.0, 0.0, 0.0]]):
+            value = np.array(value, "float32")
+            np.testing.assert_allclose(loaded({"x": value})[output], np.asarray(model(value)), atol=1e-5)
