@@ -148,9 +148,9 @@ def _resnet(**more):
 
 def _vae():
     return VAEBackbone(
-        encoder_num_filters=[8, 8],
+        encoder_num_filters=[32, 32],
         encoder_num_blocks=[1, 1],
-        decoder_num_filters=[8, 8],
+        decoder_num_filters=[32, 32],
         decoder_num_blocks=[1, 1],
         sampler_method="mode",
         input_channels=3,

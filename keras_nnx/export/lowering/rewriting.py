@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -129,27 +129,69 @@ class _Walk:
         mapping = {old.ref(): new for old, new in zip(graph.inputs, inputs, strict=True)}
         return self.body(graph, mapping, graph.outputs)
 
-    def _function(self, name: str, inputs: Sequence[tf.Tensor]) -> Any:
-        """Return the function `name`, written anew."""
+    def _function(
+        self,
+        name: str,
+        inputs: Sequence[tf.Tensor],
+        constants: dict[int, tf.Tensor],
+        finish: Callable[..., Sequence[tf.Tensor]] | None = None,
+        extra: Sequence[tf.TensorSpec] = (),
+    ) -> Any:
+        """Return the function `name`, written anew.
 
-        def run(*arguments: tf.Tensor) -> list[tf.Tensor]:
-            return self._inline(name, arguments)
+        Args:
+            name: In the library.
+            inputs: Tensors that have the shapes and dtypes of its arguments.
+            constants: Arguments that are put into the function instead, by their place: an argument has no value and
+                often no shape for a converter, which for a kernel it has to have.
+            finish: From the extra arguments and the results to what is returned.
+            extra: Arguments that come before the others, for `finish` only.
+        """
+        varying = [index for index in range(len(inputs)) if index not in constants]
 
-        specifications = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs]
+        def run(*arguments: tf.Tensor) -> Sequence[tf.Tensor]:
+            before, values = arguments[: len(extra)], dict(zip(varying, arguments[len(extra) :], strict=True))
+            values |= {index: _copy(_origin(tensor).op, [])[0] for index, tensor in constants.items()}
+            results = self._inline(name, [values[index] for index in range(len(inputs))])
+            return results if finish is None else finish(before, results)
+
+        specifications = [*extra, *(tf.TensorSpec(inputs[index].shape, inputs[index].dtype) for index in varying)]
         return tf.function(run, autograph=False).get_concrete_function(*specifications)
 
     def _loop(self, operation: tf.Operation, inputs: list[tf.Tensor]) -> Sequence[tf.Tensor]:
+        condition_name, body_name = (operation.get_attr(key).name for key in ("cond", "body"))
+        body = self._graph(body_name)
+        counted = self._target == "onnx" and _counts(body)
+        constants = {
+            index: tensor
+            for index, tensor in enumerate(inputs)
+            if _origin(body.outputs[index]) is body.inputs[index]
+            and _origin(tensor).op.type == "Const"
+            and not (counted and index == 1)
+        }
+        varying = [index for index in range(len(inputs)) if index not in constants]
+        # tf2onnx takes the first two of what is carried for a counter and its limit, whatever they are.
+        counter = [tf.constant(0), tf.constant(-1)] if self._target == "onnx" and not counted else []
+        extra = [tf.TensorSpec((), tf.int32)] * len(counter)
+
+        def finish(before: Sequence[tf.Tensor], results: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+            counts = [before[0] + 1, before[1]] if before else []
+            return [*counts, *(results[index] for index in varying)]
+
         # What is carried may change its shape: the body says with which it is entered.
-        carried = self._graph(operation.get_attr("body").name).inputs
-        condition, body = (self._function(operation.get_attr(key).name, carried) for key in ("cond", "body"))
-        return tf.raw_ops.StatelessWhile(
-            input=inputs,
-            cond=condition,
-            body=body,
-            output_shapes=operation.get_attr("output_shapes"),
+        shapes = operation.get_attr("output_shapes")
+        carried = tf.raw_ops.StatelessWhile(
+            input=[*counter, *(inputs[index] for index in varying)],
+            cond=self._function(condition_name, body.inputs, constants, lambda _, results: results, extra),
+            body=self._function(body_name, body.inputs, constants, finish, extra),
+            output_shapes=[*(tf.TensorShape([]) for _ in counter), *(shapes[index] for index in varying)]
+            if shapes
+            else [],
             parallel_iterations=operation.get_attr("parallel_iterations"),
             name=operation.name,
         )
+        results = dict(zip(varying, carried[len(counter) :], strict=True))
+        return [results.get(index, inputs[index]) for index in range(len(inputs))]
 
     def _branch(self, operation: tf.Operation, inputs: list[tf.Tensor]) -> Sequence[tf.Tensor]:
         chosen, *arguments = inputs
@@ -163,7 +205,24 @@ class _Walk:
             index = int(bool(value)) if operation.type.endswith("If") else int(value)
             with tf.name_scope(f"{operation.name}/"):
                 return self._inline(names[index if 0 <= index < len(names) else -1], arguments)
-        return _choose(operation, chosen, [self._function(name, arguments) for name in names], arguments)
+        constants = {index: tensor for index, tensor in enumerate(arguments) if _origin(tensor).op.type == "Const"}
+        branches = [self._function(name, arguments, constants) for name in names]
+        return _choose(operation, chosen, branches, [t for i, t in enumerate(arguments) if i not in constants])
+
+
+def _counts(body: Any) -> bool:
+    """Whether the first two things that a loop carries are a counter and its limit, as `tf.while_loop` has them."""
+    if len(body.inputs) < 2 or any(tensor.dtype != tf.int32 or tensor.shape.rank != 0 for tensor in body.inputs[:2]):
+        return False
+    step = _origin(body.outputs[0]).op
+    return _origin(body.outputs[1]) is body.inputs[1] and step.type == "AddV2" and step.inputs[0] is body.inputs[0]
+
+
+def _origin(tensor: tf.Tensor) -> tf.Tensor:
+    """Return where a tensor comes from through identities."""
+    while tensor.op.type == "Identity":
+        tensor = tensor.op.inputs[0]
+    return tensor
 
 
 def _choose(
