@@ -7,12 +7,14 @@ import re
 import keras
 
 
-def layer_path(model: keras.Model, node_name: str) -> str:
+def layer_path(model: keras.Model | None, node_name: str) -> str:
     """Return the path of the layer of `model` in whose name scope `node_name` was traced, or `""`.
 
     Keras opens a name scope for each layer, and TensorFlow appends a number where a scope is opened again: the path
     is found by walking down the layers as far as their names go.
     """
+    if model is None:
+        return ""
     parts = node_name.split(":")[0].split("/")
     for start, part in enumerate(parts):
         if _matches(part, model.name):

@@ -47,7 +47,7 @@ def trace(program: Program, target: str) -> FrozenGraph:
     arguments = [tensor for tensor in frozen.inputs if tensor.op.name not in captures]
     # A flattened dict is in the order of its sorted keys.
     inputs = dict(zip(sorted(spec.name for spec in program.signature.inputs), arguments, strict=True))
-    return rewrite(frozen.graph, inputs, dict(zip(names, frozen.outputs, strict=True)), target, captures)
+    return rewrite(frozen.graph, inputs, dict(zip(names, frozen.outputs, strict=True)), target, program.model, captures)
 
 
 def refuse_state(program: Program) -> None:

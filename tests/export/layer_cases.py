@@ -1,5 +1,7 @@
 """Every layer of `keras.layers` that can stand in an inference graph, in the configurations that make a difference."""
 
+from functools import partial
+
 import keras
 import numpy as np
 from keras import Input, layers
@@ -125,7 +127,7 @@ def _convolutions():
             if "Transpose" in name:
                 variants["output padding"] = {"strides": 2, "output_padding": 1, "padding": "same"}
             cases[name] = {
-                f"{variant}{kind}": chain(shape, lambda a=arguments, c=layer: c(**{"kernel_size": 3, **filters, **a}))
+                f"{variant}{kind}": chain(shape, partial(layer, **{"kernel_size": 3, **filters, **arguments}))
                 for variant, arguments in variants.items()
                 for shape, kind in ((known, ""), (unknown, ", unknown size"))
             }
@@ -186,9 +188,13 @@ def _activations():
     return cases
 
 
+def _merge(name, *tensors):
+    return getattr(layers, name)()(list(tensors))
+
+
 def _merges():
     cases = {
-        name: {"": join(lambda *x, c=getattr(layers, name): c()(list(x)), SEQUENCE, SEQUENCE)}
+        name: {"": join(partial(_merge, name), SEQUENCE, SEQUENCE)}
         for name in ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract", "Concatenate")
     }
     cases["Concatenate"]["along the time"] = join(lambda a, b: layers.Concatenate(axis=1)([a, b]), SEQUENCE, SEQUENCE)
@@ -247,7 +253,7 @@ def _attentions():
 
     return {
         "MultiHeadAttention": {
-            "self": chain(SEQUENCE, lambda: _SelfAttention(layers.MultiHeadAttention(2, 4))),
+            "self": chain(SEQUENCE, lambda: SelfAttention(layers.MultiHeadAttention(2, 4))),
             "cross": join(lambda q, v: layers.MultiHeadAttention(2, 4, value_dim=3)(q, v), SEQUENCE, (None, 5)),
             "causal": join(lambda q: layers.MultiHeadAttention(2, 4)(q, q, use_causal_mask=True), SEQUENCE),
             "masked": join(masked, SEQUENCE, SEQUENCE),
@@ -271,7 +277,7 @@ def _attentions():
     }
 
 
-class _SelfAttention(layers.Layer):
+class SelfAttention(layers.Layer):
     def __init__(self, attention):
         super().__init__()
         self.attention = attention
@@ -338,7 +344,7 @@ def _preprocessing():
 
 def _others():
     dropouts = ("Dropout", "AlphaDropout", "GaussianDropout")
-    cases = {name: {"": chain(SEQUENCE, lambda c=getattr(layers, name): c(0.3))} for name in dropouts}
+    cases = {name: {"": chain(SEQUENCE, partial(getattr(layers, name), 0.3))} for name in dropouts}
     cases |= {
         f"SpatialDropout{n}D": {"": chain(OF_RANK[n][0], lambda c=n: getattr(layers, f"SpatialDropout{c}D")(0.3))}
         for n in (1, 2, 3)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_nnx.export import UnsupportedOperatorError
 from tests.export.graphs import lower, operators_of, run
 
 RANDOM = np.random.default_rng(0)
@@ -38,6 +39,19 @@ CASES = {
     "Cumprod reverse": (("onnx", "tflite"), lambda x: tf.math.cumprod(x, -1, reverse=True), FLOATS),
     "Cumprod both": (("onnx", "tflite"), lambda x: tf.math.cumprod(x, 1, exclusive=True, reverse=True), FLOATS),
     "CumulativeLogsumexp": (("onnx", "tflite"), lambda x: tf.math.cumulative_logsumexp(x, 1), FLOATS * 30),
+    "FFT": (("onnx", "tflite"), lambda x: tf.math.imag(tf.signal.fft(tf.complex(x, 2 * x))), FLOATS),
+    "IFFT": (("onnx",), lambda x: tf.math.real(tf.signal.ifft(tf.complex(x, x[::-1]))), FLOATS),
+    "FFT2D": (("onnx", "tflite"), lambda x: tf.math.real(tf.signal.fft2d(tf.cast(x, tf.complex64))), FLOATS),
+    "IFFT2D": (("onnx",), lambda x: tf.abs(tf.signal.ifft2d(tf.complex(x, 1 - x))), FLOATS),
+    "RFFT": (("onnx", "tflite"), lambda x: tf.abs(tf.signal.rfft(x, [6])), FLOATS),
+    "RFFT cut": (("onnx",), lambda x: tf.math.angle(tf.signal.rfft(x, [3])), FLOATS),
+    "IRFFT": (("onnx", "tflite"), lambda x: tf.signal.irfft(tf.complex(x, x * x), [6]), FLOATS),
+    "IRFFT odd": (("onnx",), lambda x: tf.signal.irfft(tf.signal.rfft(x, [5]) * 1j, [5]), FLOATS),
+    "Complex": (
+        ("onnx",),
+        lambda x: tf.abs(tf.math.conj(tf.transpose(tf.complex(x, x + 1), [1, 0, 2])) / tf.complex(x[0, 0], 2.0)),
+        FLOATS,
+    ),
     "ResizeNearestNeighbor": (("onnx", "tflite"), lambda x: tf.image.resize(x, (7, 23), "nearest"), IMAGES),
     "ResizeNearestNeighbor old": (
         ("onnx",),
@@ -147,3 +161,9 @@ def test_updates_start_where_they_fit(start):
 def test_gelu_stays_what_the_converter_knows():
     spec = tf.TensorSpec((None, 4), tf.float32)
     assert "Erfc" in operators_of(lower(lambda x: tf.nn.gelu(x), spec, target="tflite"))
+
+
+def test_complex_numbers_that_are_not_known_are_refused():
+    spec = tf.TensorSpec((None, 4), tf.float32)
+    with pytest.raises(UnsupportedOperatorError, match=r"needs the operator Exp.*complex numbers"):
+        lower(lambda x: tf.math.real(tf.exp(tf.complex(x, x))), spec)

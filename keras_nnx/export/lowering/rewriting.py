@@ -6,13 +6,19 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
 
-from keras_nnx.export.errors import ExportError
+from keras_nnx.export.errors import ExportError, UnsupportedOperatorError
+from keras_nnx.export.layer_paths import layer_path
+from keras_nnx.export.lowering import complex_numbers
 from keras_nnx.export.lowering.operators import decomposition
 
+_COMPLEX64 = tf.complex64.as_datatype_enum
+_FLOAT = tf.compat.v1.AttrValue(type=tf.float32.as_datatype_enum)
+_COMPLEX = "It computes with complex numbers, which no target has: keep the real and the imaginary part apart."
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _LOOPS = ("While", "StatelessWhile")
 _BRANCHES = ("If", "StatelessIf", "Case", "StatelessCase")
@@ -40,6 +46,7 @@ def rewrite(
     inputs: dict[str, tf.Tensor],
     outputs: dict[str, tf.Tensor],
     target: str,
+    model: keras.Model | None = None,
     captures: dict[str, Any] | None = None,
 ) -> FrozenGraph:
     """Return `graph` written anew for `target`.
@@ -53,9 +60,10 @@ def rewrite(
         inputs: Its placeholders by the names that they get.
         outputs: Its results by the names that they get.
         target: `"onnx"` or `"tflite"`.
+        model: The model that was traced, to name its layers.
         captures: Arrays or tables that the other placeholders stand for, by the names of their operations.
     """
-    walk = _Walk(graph, target)
+    walk = _Walk(graph, target, model)
     with tf.Graph().as_default() as result:
         mapping: dict[Any, Any] = {}
         for index, tensor in enumerate(inputs.values()):
@@ -82,7 +90,8 @@ def rewrite(
 class _Walk:
     """Writes bodies into the default graph; knows the functions of the graph that it reads."""
 
-    def __init__(self, source: tf.Graph, target: str) -> None:
+    def __init__(self, source: tf.Graph, target: str, model: keras.Model | None) -> None:
+        self._model = model
         self._source = source
         self._library = {function.signature.name: function for function in source.as_graph_def().library.function}
         self._target = target
@@ -106,6 +115,13 @@ class _Walk:
             return self._loop(operation, inputs)
         if operation.type in _BRANCHES:
             return self._branch(operation, inputs)
+        if complex_numbers.is_complex(operation):
+            written = complex_numbers.write(operation, inputs, _copy)
+            if written is None:
+                raise UnsupportedOperatorError(
+                    layer_path(self._model, operation.name), operation.type, self._target, _COMPLEX
+                )
+            return written
         replace = decomposition(operation.type, self._target)
         if replace is None:
             return _copy(operation, inputs)
@@ -240,13 +256,16 @@ def _choose(
     return tf.raw_ops.StatelessCase(branch_index=chosen, branches=branches, **common)
 
 
-def _copy(operation: tf.Operation, inputs: list[tf.Tensor]) -> Sequence[tf.Tensor]:
+def _copy(operation: tf.Operation, inputs: Sequence[tf.Tensor], *, real: bool = False) -> Sequence[tf.Tensor]:
+    """Write an operation again; `real` makes one over complex numbers one over real ones."""
     attributes = {key: value for key, value in operation.node_def.attr.items() if not key.startswith("_")}
+    if real:
+        attributes = {key: _FLOAT if value.type == _COMPLEX64 else value for key, value in attributes.items()}
     graph: Any = tf.compat.v1.get_default_graph()
     return graph.create_op(
         operation.type,
         inputs,
-        [tensor.dtype for tensor in operation.outputs],
+        [tf.float32 if real and tensor.dtype.is_complex else tensor.dtype for tensor in operation.outputs],
         name=operation.name,
         attrs=attributes,
         op_def=operation.op_def,
