@@ -10,7 +10,7 @@ WORKERS ?= auto
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install demo test check format docs build lock clean
+.PHONY: help install demo test zoo support check format docs build lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +27,14 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: $(STAMP)  ## train on real digits, export, prove, report (about two minutes)
 	$(BIN)/keras-nnx demo --out $(OUT) --overwrite $(ARGS)
 
-test: $(STAMP)  ## the whole test suite
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+test: $(STAMP)  ## the whole test suite, but for the zoo
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not zoo" $(ARGS)
+
+zoo: $(STAMP)  ## export every layer of Keras, its applications and KerasHub's backbones (about half an hour)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m zoo $(ARGS)
+
+support: $(STAMP)  ## write export/SUPPORT.md anew
+	$(BIN)/python -m tests.zoo.support
 
 check: $(STAMP)  ## format, lint, types, docstrings, import rules
 	$(BIN)/ruff format --check .

@@ -24,7 +24,7 @@ from keras_nnx.export.lowering.layers import lowered_layers
 from keras_nnx.export.manifest import ARTIFACT_NAMES, foreign_entry, hash_files, versions, write_manifest
 from keras_nnx.export.proof.comparison import TOLERANCE
 from keras_nnx.export.proof.probes import make_probes
-from keras_nnx.export.proof.reference import CHAOS, Reference, make_references, steady
+from keras_nnx.export.proof.reference import CHAOS, Reference, is_insensitive, make_references, steady
 from keras_nnx.export.report import Artifact, ExportReport
 from keras_nnx.export.signature import Program, read_signature
 from keras_nnx.export.tracing import refuse_state, trace
@@ -124,7 +124,7 @@ def export_model(
             metadata=metadata,
             versions=versions(),
             artifacts=artifacts,
-            notes=_notes(model, artifacts, precision, chaotic),
+            notes=_notes(model, artifacts, precision, references, chaotic),
         )
         write_manifest(stage, report, references, bound)
     final = Path(directory)
@@ -266,13 +266,24 @@ def _inference(model: keras.Model) -> Iterator[None]:
             setattr(model, name, function)
 
 
-def _notes(model: keras.Model, artifacts: dict[str, Artifact], precision: str, chaotic: list[str]) -> tuple[str, ...]:
+def _notes(
+    model: keras.Model,
+    artifacts: dict[str, Artifact],
+    precision: str,
+    references: list[Reference],
+    chaotic: list[str],
+) -> tuple[str, ...]:
     notes = []
     policies = {layer.dtype_policy.compute_dtype for layer in model._flatten_layers()} - {"float32"}
     if policies:
         notes.append(f"Trained in {', '.join(sorted(policies))}; the artifacts compute in float32.")
     if precision == "int8" and "saved_model" in artifacts:
         notes.append("The SavedModel is in float32: the format has no int8.")
+    if is_insensitive(references):
+        notes.append(
+            "The model answers all ordinary inputs alike, so that the proof says little: train it first, or pass "
+            "calibration, real inputs that it tells apart."
+        )
     if chaotic:
         notes.append(
             f"Left out of the proof, since the model's own answer moves there by more than {CHAOS:.0%} when its inputs "

@@ -381,3 +381,11 @@ def test_layers_distributed_over_an_unknown_time(tmp_path):
 def test_normalised_zeros(function, tmp_path):
     model = functional(keras.Input((4,)), keras.layers.Lambda(function))
     assert nnx.export_model(model, tmp_path / "x").proven
+
+
+def test_a_model_that_answers_all_inputs_alike_is_noted(tmp_path):
+    dull = functional(keras.Input((4,)), keras.layers.Dense(3, kernel_initializer="zeros"), keras.layers.Softmax())
+    lively = functional(keras.Input((4,)), keras.layers.Dense(3), keras.layers.Softmax())
+    notes = [nnx.export_model(m, tmp_path / m.name, formats=("onnx",)).notes for m in (dull, lively)]
+    assert "the proof says little" in notes[0][0]
+    assert notes[1] == ()

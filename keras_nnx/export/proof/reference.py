@@ -15,6 +15,8 @@ from keras_nnx.export.tracing import tensor_specifications, traceable
 
 CHAOS = 0.01
 """A model whose answer moves by more than this share of its largest value, when its inputs move in the last bits."""
+_ALIKE = 1e-4
+_ROWS = 3
 _REPEATABLE = 1e-4
 """Threads that add in another order may move an answer by less than this, of its largest value."""
 
@@ -71,6 +73,20 @@ def steady(program: Program, references: list[Reference]) -> tuple[list[Referenc
             f"inputs; if it is chaotic there too, no other machine will answer as this one does."
         )
     return kept, sorted(chaotic)
+
+
+def is_insensitive(references: list[Reference]) -> bool:
+    """Whether the answers to ordinary inputs are all alike, as those of many untrained models are."""
+    for name in references[0].outputs:
+        rows = [reference.outputs[name] for reference in references if reference.probe.name.startswith("ordinary")]
+        rows = [row.astype(np.float64) for value in rows if value.ndim > 0 for row in value]
+        same = [row for row in rows if row.shape == rows[0].shape]
+        if len(same) < _ROWS:
+            return False
+        scale = max(1.0, float(np.abs(same[0]).max(initial=0.0)))
+        if max(float(np.abs(row - same[0]).max(initial=0.0)) for row in same) > _ALIKE * scale:
+            return False
+    return True
 
 
 def _is_chaotic(reference: Reference) -> bool:

@@ -1,0 +1,13 @@
+"""KerasHub's backbones, proven in all formats."""
+
+import pytest
+
+import keras_nnx as nnx
+from tests.zoo.hub_backbones import OTHERS, REQUIRED
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", [*REQUIRED, *OTHERS])
+def test_a_backbone(name, tmp_path):
+    model = {**REQUIRED, **OTHERS}[name]()
+    assert nnx.export_model(model, tmp_path / "x").proven
