@@ -21,12 +21,13 @@ if TYPE_CHECKING or not _AS_COMMAND:
 
 if TYPE_CHECKING:
     from keras_nnx import data, export
-    from keras_nnx.export import benchmark_export, export_model, verify_export
+    from keras_nnx.export import benchmark_export, check_exportable, export_model, verify_export
 
 __all__ = [
     "__version__",
     "benchmark_export",
     "blocks",
+    "check_exportable",
     "data",
     "export",
     "export_model",
@@ -38,6 +39,7 @@ __all__ = [
 _LAZY_ROOMS = ("blocks", "data", "export", "layers", "models")
 _LAZY_FUNCTIONS = {
     "benchmark_export": "keras_nnx.export",
+    "check_exportable": "keras_nnx.export",
     "export_model": "keras_nnx.export",
     "verify_export": "keras_nnx.export",
 }

@@ -19,6 +19,7 @@ PUBLIC_NAMES = {
     "keras_nnx": {
         "__version__",
         "benchmark_export",
+        "check_exportable",
         "blocks",
         "data",
         "export",
@@ -49,6 +50,7 @@ PUBLIC_NAMES = {
         "ConverterCrashError",
         "ExportError",
         "ExportReport",
+        "Finding",
         "IntegrityError",
         "Latency",
         "InvalidArtifactError",
@@ -62,6 +64,7 @@ PUBLIC_NAMES = {
         "UnsupportedModelError",
         "UnsupportedOperatorError",
         "benchmark_export",
+        "check_exportable",
         "export_model",
         "register_decomposition",
         "register_lowering",

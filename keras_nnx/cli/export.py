@@ -51,15 +51,15 @@ def command(
 
     Example: keras-nnx export model.keras build/model --format onnx --labels labels.txt
     """
-    from keras_nnx.export import ExportError, export_model
+    from keras_nnx.export import export_model
 
-    if not model.is_file() or not zipfile.is_zipfile(model):
-        raise ExportError(f"{model} is no .keras file: name one that model.save() wrote.")
+    trained = load(model)
+
     samples = None
     if calibration is not None:
         samples = _read_arrays(calibration)
     report = export_model(
-        _load(model),
+        trained,
         directory,
         formats=tuple(chosen.value for chosen in formats or Format),
         precision=precision.value,
@@ -70,11 +70,14 @@ def command(
     typer.echo(str(report))
 
 
-def _load(path: Path) -> Any:
+def load(path: Path) -> Any:
+    """Load a .keras file in Keras's safe mode."""
     import keras
 
     from keras_nnx.export import ExportError
 
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        raise ExportError(f"{path} is no .keras file: name one that model.save() wrote.")
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:

@@ -13,6 +13,7 @@ if _MISSING:
     raise ImportError(f'keras_nnx.export needs {", ".join(_MISSING)}: run pip install "keras-nnx[export]".')
 
 from keras_nnx.export.benchmark import benchmark_export  # noqa: E402
+from keras_nnx.export.check import Finding, check_exportable  # noqa: E402
 from keras_nnx.export.engine import export_model  # noqa: E402
 from keras_nnx.export.errors import (  # noqa: E402
     CalibrationError,
@@ -39,6 +40,7 @@ __all__ = [
     "ConverterCrashError",
     "ExportError",
     "ExportReport",
+    "Finding",
     "IntegrityError",
     "InvalidArtifactError",
     "Latency",
@@ -52,6 +54,7 @@ __all__ = [
     "UnsupportedModelError",
     "UnsupportedOperatorError",
     "benchmark_export",
+    "check_exportable",
     "export_model",
     "register_decomposition",
     "register_lowering",

@@ -96,9 +96,9 @@ def export_model(
     with (
         writing_to(Path(directory)),
         staged_directory(Path(directory), overwrite=overwrite, foreign=foreign_entry) as stage,
-        _inference(model),
+        inference_only(model),
         borrowed_worker() as worker,
-        _read(model, input_signature) as read,
+        program_of(model, input_signature) as read,
     ):
         refuse_state(read)
         samples = read_calibration(calibration, read.signature)
@@ -112,7 +112,7 @@ def export_model(
         program = exploration.program
         references, chaotic = steady(program, make_references(program, make_probes(exploration, samples)))
         bound = TOLERANCE if tolerance is None else tolerance
-        job = _Job(program, stage, precision, samples, labels, references, bound, verify, worker)
+        job = Job(program, stage, precision, samples, labels, references, bound, verify, worker)
         artifacts = {name: job.make(name) for name in FORMATS if name in formats}
         report = ExportReport(
             directory=stage,
@@ -133,7 +133,7 @@ def export_model(
 
 
 @dataclasses.dataclass
-class _Job:
+class Job:
     """What making an artifact needs to know."""
 
     program: Program
@@ -204,7 +204,7 @@ class _Job:
 
 
 @contextlib.contextmanager
-def _read(model: keras.Model, input_signature: Any) -> Iterator[Program]:
+def program_of(model: keras.Model, input_signature: Any) -> Iterator[Program]:
     """Yield the model as a program; inside, Python control flow over tensors is converted if it has to be."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(lowered_layers(model, "saved_model"))
@@ -256,7 +256,7 @@ def _check_labels(program: Program, labels: tuple[str, ...]) -> None:
 
 
 @contextlib.contextmanager
-def _inference(model: keras.Model) -> Iterator[None]:
+def inference_only(model: keras.Model) -> Iterator[None]:
     """Keep an export from touching what belongs to the training: the compiled functions and the random state."""
     functions = {name: getattr(model, name, None) for name in ("predict_function", "test_function")}
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _NOT_FOR_PEOPLE = re.compile(r"\x1b\[[0-9;]*m|\{\{function_node[^}]*\}\} ?| ?\[Op:\w+\]( name: ?)?")
 """Colours of Keras's messages and node names of TensorFlow's."""
@@ -31,15 +32,24 @@ class UnsupportedOperatorError(ExportError):
         operator: The operator's name in the graph.
         target: `"saved_model"`, `"onnx"` or `"tflite"`.
         remedy: What the user can do.
+        also: Errors of the same kind that were found at the same time.
     """
 
-    def __init__(self, layer_path: str, operator: str, target: str, remedy: str) -> None:
+    def __init__(
+        self,
+        layer_path: str,
+        operator: str,
+        target: str,
+        remedy: str,
+        also: Sequence[UnsupportedOperatorError] = (),
+    ) -> None:
         where = f"layer {layer_path!r} needs" if layer_path else "the model needs"
         super().__init__(f"{target}: {where} the operator {operator}, which this target cannot run. {remedy}")
         self.layer_path = layer_path
         self.operator = operator
         self.target = target
         self.remedy = remedy
+        self.also = tuple(also)
 
 
 REPLACE_THE_LAYER = (

@@ -164,6 +164,17 @@ def test_export_verify_benchmark(saved_model_file, tmp_path, capsys):
     assert main(["export", str(saved_model_file), out, "--format", "onnx", "--overwrite"]) == 0
 
 
+def test_check_says_what_stands_in_the_way(saved_model_file, tmp_path, capsys):
+    assert main(["check", str(saved_model_file)]) == 0
+    assert "Nothing stands in the way of saved_model, onnx, tflite" in capsys.readouterr().out
+    inputs = keras.Input((None, 2))
+    keras.Model(inputs, keras.layers.GRU(3, name="memory")(inputs)).save(tmp_path / "recurrent.keras")
+    assert main(["check", str(tmp_path / "recurrent.keras"), "--format", "tflite"]) == 1
+    printed = capsys.readouterr()
+    assert "memory' needs the operator TensorListReserve" in printed.out
+    assert printed.err == ""
+
+
 def test_doctor_lists_every_extra(capsys):
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out

@@ -20,6 +20,7 @@ CASES = {
     "Erfc": (("onnx", "tflite"), lambda x: tf.math.erfc(x), FLOATS * 2),
     "Erf": (("tflite",), lambda x: tf.math.erf(x), np.linspace(-6, 6, 4001, dtype="float32")),
     "Expm1": (("onnx",), lambda x: tf.math.expm1(x), FLOATS),
+    "Log1p": (("onnx",), lambda x: tf.math.log1p(tf.abs(x)), FLOATS),
     "Softplus": (("tflite",), lambda x: tf.nn.softplus(x), EDGES),
     "Abs": (("tflite",), lambda x: tf.abs(x), WHOLES),
     "Sign": (("onnx", "tflite"), lambda x: tf.sign(x), WHOLES),

@@ -277,6 +277,17 @@ def _attentions():
     }
 
 
+class Within(layers.Layer):
+    """Some augmentations give back the very tensor that they are given, of which Keras can build no model by itself."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def call(self, inputs):
+        return self.layer(inputs, training=False)
+
+
 class SelfAttention(layers.Layer):
     def __init__(self, attention):
         super().__init__()
@@ -337,7 +348,7 @@ def _preprocessing():
     cases["Resizing"]["crop"] = chain(STATIC_IMAGE, lambda: layers.Resizing(5, 4, crop_to_aspect_ratio=True))
     cases["Resizing"]["pad"] = chain(STATIC_IMAGE, lambda: layers.Resizing(5, 4, pad_to_aspect_ratio=True))
     for name in AUGMENTATIONS:
-        make = lambda n=name: getattr(layers, n)(**_ARGUMENTS.get(n, {}))  # noqa: E731
+        make = lambda n=name: Within(getattr(layers, n)(**_ARGUMENTS.get(n, {})))  # noqa: E731
         cases[name] = {"": chain(STATIC_IMAGE, make)}
     return cases
 

@@ -52,8 +52,8 @@ def convert_to_onnx(model: keras.Model, frozen: FrozenGraph, signature: Signatur
                 match for line in errors if (match := re.match(r"Tensorflow op \[(.+): (\w+)\] is not supp", line))
             ]
             if named:
-                node, operator = named[0].groups()
-                raise UnsupportedOperatorError(layer_path(model, node), operator, "onnx", REPLACE_THE_LAYER) from error
+                places = dict.fromkeys((layer_path(model, match[1]), match[2]) for match in named)
+                raise _unsupported(places) from error
             last_words = "; ".join([*errors, f"{type(error).__name__}: {error}"])
             raise ConverterCrashError(
                 f"onnx: tf2onnx failed on the model {model.name!r}: {last_words}. Leave this format out, "
@@ -77,17 +77,22 @@ def _refuse_untranslated(model: keras.Model, proto: Any) -> None:
     """Raise for an operator that the standard does not know; tf2onnx logs it and leaves it in the file."""
     from onnx import defs
 
+    places: dict[tuple[str, str], None] = {}
     graphs = [proto.graph]
     while graphs:
         for node in graphs.pop().node:
             graphs.extend(attribute.g for attribute in node.attribute if attribute.HasField("g"))
             if node.domain or not defs.has(node.op_type, max_inclusive_version=CONVERTER_OPSET):
-                raise UnsupportedOperatorError(
-                    layer_path(model, node.name),
-                    node.op_type,
-                    "onnx",
-                    REPLACE_THE_LAYER,
-                )
+                places[layer_path(model, node.name), node.op_type] = None
+    if places:
+        raise _unsupported(places)
+
+
+def _unsupported(places: dict[tuple[str, str], None]) -> UnsupportedOperatorError:
+    """Return one error for the first of several layers and operators, with the others in it."""
+    first, *rest = [UnsupportedOperatorError(*place, "onnx", REPLACE_THE_LAYER) for place in places]
+    first.also = tuple(rest)
+    return first
 
 
 def _name_interface(proto: Any, signature: Signature, inputs: list[str], outputs: list[str]) -> None:

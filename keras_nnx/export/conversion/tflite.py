@@ -53,27 +53,35 @@ def convert_to_tflite(
 
 def _raise_named(program: Program, frozen: FrozenGraph, error: WorkerError) -> None:
     """Raise what the converter's message means: an operator that it has no builtin for, or a crash."""
-    found = _located_operator(str(error)) or _listed_operator(str(error), frozen)
-    if found is not None:
-        operator, node = found
-        remedy = _NO_LOOPS if operator.startswith("TensorList") else REPLACE_THE_LAYER
-        raise UnsupportedOperatorError(layer_path(program.model, node), operator, "tflite", remedy) from error
+    found = _located_operators(str(error)) or _listed_operators(str(error), frozen)
+    if found:
+        places = dict.fromkeys((layer_path(program.model, node), operator) for operator, node in found)
+        first, *rest = [
+            UnsupportedOperatorError(
+                *place, "tflite", _NO_LOOPS if place[1].startswith("TensorList") else REPLACE_THE_LAYER
+            )
+            for place in places
+        ]
+        first.also = tuple(rest)
+        raise first from error
     raise ConverterCrashError(f"tflite: the converter failed on the model {program.model.name!r}: {error}") from error
 
 
-def _located_operator(message: str) -> tuple[str, str] | None:
-    """Return the operator and the node where the converter points at them: fused["Operator:", "node@function"]."""
-    for operator, node in re.findall(r'fused\["(\w+):", "([^"@]+)', message):
-        if "PartitionedCall" not in operator:
-            return operator, node
-    return None
+def _remedy(operator: str) -> str:
+    return _NO_LOOPS if operator.startswith("TensorList") else REPLACE_THE_LAYER
 
 
-def _listed_operator(message: str, frozen: FrozenGraph) -> tuple[str, str] | None:
-    """Return the first operator of the list that the converter ends with, and the first node of this type."""
+def _located_operators(message: str) -> list[tuple[str, str]]:
+    """Return the operators and nodes where the converter points at them: fused["Operator:", "node@function"]."""
+    found = re.findall(r'fused\["(\w+):", "([^"@]+)', message)
+    return [(operator, node) for operator, node in found if "PartitionedCall" not in operator]
+
+
+def _listed_operators(message: str, frozen: FrozenGraph) -> list[tuple[str, str]]:
+    """Return the operators of the list that the converter ends with, each with the first node of its type."""
     _, _, tail = message.partition("ops:")
-    operators = re.findall(r"tf\.(\w+)\(", tail)
-    if not operators:
-        return None
-    nodes = [node.name for node in frozen.graph_def.node if node.op == operators[0]]
-    return operators[0], nodes[0] if nodes else ""
+    found = []
+    for operator in dict.fromkeys(re.findall(r"tf\.(\w+)\(", tail)):
+        nodes = [node.name for node in frozen.graph_def.node if node.op == operator]
+        found.append((operator, nodes[0] if nodes else ""))
+    return found
