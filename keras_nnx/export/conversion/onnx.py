@@ -14,6 +14,7 @@ import keras
 
 from keras_nnx._stderr import held_back_stderr
 from keras_nnx._version import __version__
+from keras_nnx.export.conversion.onnx_canonical import canonicalize
 from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering.rewriting import FrozenGraph
@@ -61,6 +62,7 @@ def convert_to_onnx(model: keras.Model, frozen: FrozenGraph, signature: Signatur
             ) from error
     _refuse_untranslated(model, proto)
     _name_interface(proto, signature, inputs, outputs)
+    canonicalize(proto.graph, model)
     return proto
 
 
