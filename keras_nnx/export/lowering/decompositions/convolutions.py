@@ -37,9 +37,11 @@ def dilated_transposed_convolution(
     if (down, across) == (1, 1) or operation.get_attr("data_format") != b"NHWC":
         return NotImplemented
     height, width, outputs, inputs = kernel.shape.as_list()
-    known = tf.get_static_value(kernel)
+    source = kernel.op.inputs[0] if kernel.op.type in ("ExpandDims", "Reshape") else kernel
+    known = tf.get_static_value(source)
     if known is None:
         return NotImplemented
+    known = known.reshape(kernel.shape)
     wide = np.zeros(((height - 1) * down + 1, (width - 1) * across + 1, outputs, inputs), known.dtype)
     wide[::down, ::across] = known
     return [
