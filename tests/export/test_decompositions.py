@@ -168,3 +168,15 @@ def test_complex_numbers_that_are_not_known_are_refused():
     spec = tf.TensorSpec((None, 4), tf.float32)
     with pytest.raises(UnsupportedOperatorError, match=r"needs the operator Exp.*complex numbers"):
         lower(lambda x: tf.math.real(tf.exp(tf.complex(x, x))), spec)
+
+
+@pytest.mark.parametrize("equation", ["...,a->...a", "...a,ab->...b", "a...,a...->..."])
+def test_einsum_gets_letters_for_its_dots(equation):
+    left, right = FLOATS, {"...,a->...a": FLOATS[0, 0], "...a,ab->...b": FLOATS[0, :4]}.get(equation, FLOATS)
+    specs = [tf.TensorSpec((None,) * value.ndim, tf.float32) for value in (left, right)]
+    lowered = lower(lambda x, y: tf.raw_ops.Einsum(inputs=[x, y], equation=equation), *specs)
+    written = [node.attr["equation"].s.decode() for node in lowered.graph_def.node if node.op == "Einsum"]
+    assert written
+    assert "." not in written[0]
+    expected = np.einsum(equation, left, right)
+    np.testing.assert_allclose(run(lowered, left, right)[0], expected, atol=1e-5)

@@ -282,7 +282,7 @@ OTHERS = {
     "DeepLabV3": lambda: _backbone(
         "DeepLabV3",
         image_encoder=_resnet(
-            stackwise_num_filters=[8, 16, 16],
+            stackwise_num_filters=[64, 16, 16],
             stackwise_num_blocks=[1, 1, 1],
             stackwise_num_strides=[1, 2, 2],
             image_shape=(64, 64, 3),
@@ -296,7 +296,7 @@ OTHERS = {
     "RetinaNet": lambda: _backbone(
         "RetinaNet",
         image_encoder=_resnet(
-            stackwise_num_filters=[8, 8, 8, 8],
+            stackwise_num_filters=[64, 8, 8, 8],
             stackwise_num_blocks=[1, 1, 1, 1],
             stackwise_num_strides=[1, 2, 2, 2],
             image_shape=(128, 128, 3),
@@ -307,5 +307,4 @@ OTHERS = {
         image_shape=(128, 128, 3),
     ),
     "ResNet v2 bottleneck": lambda: _resnet(block_type="bottleneck_block", use_pre_activation=True),
-    "CSPNet cross stage": lambda: _cspnet(block_type="edge_block", stage_type="csp", groups=2, bottle_ratio=[0.5, 1.0]),
 }

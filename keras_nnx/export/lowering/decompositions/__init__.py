@@ -6,8 +6,9 @@ from keras_nnx.export.lowering.decompositions import (
     integers,
     lookups,
     mathematics,
+    products,
     resizing,
     slicing,
 )
 
-__all__ = ["convolutions", "cumulative", "integers", "lookups", "mathematics", "resizing", "slicing"]
+__all__ = ["convolutions", "cumulative", "integers", "lookups", "mathematics", "products", "resizing", "slicing"]
