@@ -7,20 +7,12 @@ from typing import Annotated
 
 import typer
 
-from keras_nnx.cli.export import Format
+from keras_nnx.cli.export import Format, Formats, load
 
 
 def command(
     model: Annotated[Path, typer.Argument(help="A .keras file; it need not be trained.", show_default=False)],
-    formats: Annotated[
-        list[Format] | None,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            help="saved_model, onnx or tflite; may be given several times.",
-            show_default="all",
-        ),
-    ] = None,
+    formats: Formats = None,
 ) -> None:
     """Say what stands in the way of an export, before the training: the layer, the operator and a remedy.
 
@@ -28,7 +20,6 @@ def command(
 
     Example: keras-nnx check untrained.keras --format tflite
     """
-    from keras_nnx.cli.export import load
     from keras_nnx.export import check_exportable
 
     chosen = tuple(entry.value for entry in formats or Format)

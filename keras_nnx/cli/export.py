@@ -25,18 +25,21 @@ class Precision(StrEnum):
     int8 = "int8"
 
 
+Formats = Annotated[
+    list[Format] | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="saved_model, onnx or tflite; may be given several times.",
+        show_default="all",
+    ),
+]
+
+
 def command(
     model: Annotated[Path, typer.Argument(help="A .keras file.", show_default=False)],
     directory: Annotated[Path, typer.Argument(help="Where the artifacts go.", show_default=False)],
-    formats: Annotated[
-        list[Format] | None,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            help="saved_model, onnx or tflite; may be given several times.",
-            show_default="all",
-        ),
-    ] = None,
+    formats: Formats = None,
     precision: Annotated[Precision, typer.Option(help="int8 applies to ONNX and TFLite.")] = Precision.float32,
     calibration: Annotated[
         Path | None,

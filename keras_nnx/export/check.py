@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from keras_nnx.export.engine import FORMATS, Job, inference_only, program_of
+from keras_nnx.export.engine import FORMATS, Job, check_arguments, inference_only, program_of
 from keras_nnx.export.errors import ExportError, UnsupportedOperatorError
 from keras_nnx.export.proof.comparison import TOLERANCE
 from keras_nnx.export.tracing import refuse_state
@@ -66,10 +66,7 @@ def check_exportable(
         ['listener/memory']
     """
     formats = formats if isinstance(formats, str) else tuple(formats)
-    if not isinstance(model, keras.Model):
-        raise ValueError(f"check_exportable needs a keras.Model, but received {type(model).__name__}.")
-    if isinstance(formats, str) or not formats or any(name not in FORMATS for name in formats):
-        raise ValueError(f"formats={formats!r} is not understood: pass one or more of {FORMATS} in a tuple.")
+    check_arguments("check_exportable", model, formats)
     findings: list[Finding] = []
     with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder, inference_only(model), borrowed_worker() as worker:
         try:

@@ -64,7 +64,8 @@ def export_model(
         precision: `"float32"`, or `"int8"` for ONNX and TFLite, whose inputs and outputs stay in float32; a
             SavedModel stays in float32 as a whole.
         input_signature: For models that do not know their inputs, `keras.Input(shape, dtype=...)` or a list or dict
-            of them as the model takes them; or to narrow those of a model that does.
+            of them as the model takes them, or by the names of the arguments of its `call`; or to narrow those of a
+            model that does.
         calibration: Batches of real inputs: an array, or an iterable of batches such as a `tf.data.Dataset`. Required
             by `"int8"`; welcome in float32, where the first of them join the probes.
         labels: Names of the classes, kept in `labels.txt`, in the manifest and in the ONNX metadata.
@@ -90,7 +91,7 @@ def export_model(
         True
     """
     formats = formats if isinstance(formats, str) else tuple(formats)
-    _check_arguments(model, formats, precision, tolerance)
+    check_arguments("export_model", model, formats, precision, tolerance)
     metadata = _plain(metadata)
     labels = () if labels is None else tuple(str(label) for label in labels)
     with (
@@ -218,9 +219,12 @@ def program_of(model: keras.Model, input_signature: Any) -> Iterator[Program]:
         yield program
 
 
-def _check_arguments(model: Any, formats: Sequence[str], precision: str, tolerance: float | None) -> None:
+def check_arguments(
+    owner: str, model: Any, formats: Sequence[str], precision: str = "float32", tolerance: float | None = None
+) -> None:
+    """Raise unless the arguments that `owner` was given have a meaning."""
     if not isinstance(model, keras.Model):
-        raise ValueError(f"export_model needs a keras.Model, but received {type(model).__name__}.")
+        raise ValueError(f"{owner} needs a keras.Model, but received {type(model).__name__}.")
     if keras.backend.backend() != "tensorflow":
         raise ExportError(
             f"Models are traced through TensorFlow, but Keras runs on {keras.backend.backend()}: save the model, "

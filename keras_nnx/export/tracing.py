@@ -12,8 +12,9 @@ from keras_nnx.export.errors import ExportError, SignatureError, UnsupportedMode
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering import decompositions as _decompositions  # noqa: F401  (decorators fill the registry)
 from keras_nnx.export.lowering import stock as _stock  # noqa: F401  (decorators fill the registry)
+from keras_nnx.export.lowering.graphs import FrozenGraph, Table, needed_operations
 from keras_nnx.export.lowering.layers import float32_compute, lowered_layers
-from keras_nnx.export.lowering.rewriting import FrozenGraph, Table, needed_operations, rewrite
+from keras_nnx.export.lowering.rewriting import rewrite
 from keras_nnx.export.signature import Program
 
 
@@ -114,19 +115,24 @@ def _captured_values(concrete: Any) -> dict[str, Any]:
     Freezing sees to variables only.
     """
     variables = {id(variable.handle) for variable in concrete.variables}
+    graph_def = concrete.graph.as_graph_def()
     captured: dict[str, Any] = {}
     for external, internal in concrete.graph.captures:
         if external.dtype == tf.resource and id(external) not in variables:
-            captured[internal.op.name] = _table(external, internal)
+            captured[internal.op.name] = _table(external, graph_def)
         elif external.dtype not in (tf.resource, tf.variant):
             captured[internal.op.name] = external.numpy()
     return captured
 
 
-def _table(handle: tf.Tensor, placeholder: tf.Tensor) -> Table | None:
-    for reader in placeholder.consumers():
-        if reader.type == "LookupTableFindV2":
-            types = {"Tkeys": reader.get_attr("Tin"), "Tvalues": reader.get_attr("Tout")}
-            keys, values = tf.raw_ops.LookupTableExportV2(table_handle=handle, **types)
-            return Table(keys.numpy(), values.numpy())
+def _table(handle: tf.Tensor, graph_def: Any) -> Table | None:
+    """Return the contents of a lookup table, which may be read in a branch: the types are those of some reader."""
+    nodes = [*graph_def.node, *(node for function in graph_def.library.function for node in function.node_def)]
+    readers = [node.attr for node in nodes if node.op == "LookupTableFindV2"]
+    for keys_type, values_type in {(reader["Tin"].type, reader["Tout"].type) for reader in readers}:
+        try:
+            keys, values = tf.raw_ops.LookupTableExportV2(table_handle=handle, Tkeys=keys_type, Tvalues=values_type)
+        except tf.errors.InvalidArgumentError:  # those of another table
+            continue
+        return Table(keys.numpy(), values.numpy())
     return None

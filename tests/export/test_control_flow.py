@@ -6,7 +6,9 @@ import pytest
 import tensorflow as tf
 
 import keras_nnx as nnx
+from keras_nnx.export import UnsupportedOperatorError
 from keras_nnx.export.proof.runtimes import LiteRt, OnnxRuntime
+from tests.export.graphs import lower
 
 
 class Branching(keras.Model):
@@ -94,3 +96,28 @@ def test_kernels_inside_loops_and_branches(target, tmp_path):
 
     report = nnx.export_model(Steps(), tmp_path / "x", input_signature=keras.Input((6, 6, 2)), formats=(target,))
     assert report.proven
+
+
+@pytest.mark.parametrize("target", ["onnx", "tflite"])
+def test_a_table_inside_a_branch(target, tmp_path):
+    class Looking(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.lookup = keras.layers.IntegerLookup(vocabulary=[4, 9])
+
+        def call(self, inputs):
+            if keras.ops.sum(inputs) > 3:
+                return self.lookup(inputs)
+            return inputs
+
+    signature = keras.Input((3,), dtype="int64")
+    assert nnx.export_model(Looking(), tmp_path / "x", input_signature=signature, formats=(target,)).proven
+
+
+def test_complex_numbers_in_a_loop_are_refused():
+    def function(x):
+        start = tf.complex(x, x)
+        return tf.math.real(tf.while_loop(lambda z: tf.abs(z[0, 0]) < 9.0, lambda z: [z + z], [start])[0])
+
+    with pytest.raises(UnsupportedOperatorError, match="complex numbers"):
+        lower(function, tf.TensorSpec((None, 4), tf.float32))

@@ -17,7 +17,7 @@ from keras_nnx._version import __version__
 from keras_nnx.export.conversion.onnx_canonical import canonicalize
 from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
-from keras_nnx.export.lowering.rewriting import FrozenGraph
+from keras_nnx.export.lowering.graphs import FrozenGraph
 from keras_nnx.export.signature import Signature, TensorSignature
 
 CONVERTER_OPSET = 18

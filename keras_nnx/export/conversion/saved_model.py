@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 
 from keras_nnx.export.errors import UnsupportedModelError
+from keras_nnx.export.lowering.graphs import FrozenGraph
 from keras_nnx.export.lowering.layers import float32_compute
-from keras_nnx.export.lowering.rewriting import FrozenGraph
 from keras_nnx.export.signature import Program
 from keras_nnx.export.tracing import tensor_specifications, traceable
 

@@ -14,7 +14,7 @@ import numpy as np
 from keras_nnx.export.conversion.saved_model import write_frozen_saved_model
 from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
-from keras_nnx.export.lowering.rewriting import FrozenGraph
+from keras_nnx.export.lowering.graphs import FrozenGraph
 from keras_nnx.export.signature import Program
 from keras_nnx.export.workers import Worker, WorkerError
 

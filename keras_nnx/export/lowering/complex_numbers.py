@@ -12,6 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_nnx.export.lowering.graphs import axis_size
+
 _ASKING = {"Shape", "Rank", "Size"}
 _MOVING = {
     "BroadcastTo", "ConcatV2", "ExpandDims", "GatherV2", "Identity", "Pack", "Reshape", "ReverseV2", "Roll", "Select",
@@ -87,7 +89,7 @@ def _transform(axes: int, sign: int) -> Callable[..., Pair]:
 
 def _along(x: Pair, axis: int, sign: int) -> Pair:
     """Transform along the last axis (1) or the one before (2)."""
-    size = _size(x.real, axis)
+    size = axis_size(x.real, -axis)
     cosine, sine = _waves(size, size)
     if axis == 1:
         products = [tf.linalg.matmul(part, wave) for part in (x.real, x.imaginary) for wave in (cosine, sine)]
@@ -129,13 +131,8 @@ def _waves(size: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _fitted(x: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """Return `x` cut off or filled with zeros at the end of its last axis."""
     x = x[..., :size]
-    missing = size - _size(x, 1)
+    missing = size - axis_size(x, -1)
     return tf.pad(x, tf.concat([tf.zeros([x.shape.rank - 1, 2], tf.int32), [[0, missing]]], 0))
-
-
-def _size(x: tf.Tensor, axis: int) -> tf.Tensor:
-    known = x.shape[-axis]
-    return tf.constant(known) if known is not None else tf.shape(x)[-axis]
 
 
 _RULES: dict[str, Callable[..., Any]] = {

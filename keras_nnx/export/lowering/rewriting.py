@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from tensorflow.python.framework.function_def_to_graph import function_def_to_gr
 from keras_nnx.export.errors import ExportError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering import complex_numbers
+from keras_nnx.export.lowering.graphs import FrozenGraph, needed_operations, pruned
 from keras_nnx.export.lowering.operators import decomposition
 
 _COMPLEX64 = tf.complex64.as_datatype_enum
@@ -22,23 +22,6 @@ _COMPLEX = "It computes with complex numbers, which no target has: keep the real
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _LOOPS = ("While", "StatelessWhile")
 _BRANCHES = ("If", "StatelessIf", "Case", "StatelessCase")
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """The contents of a lookup table."""
-
-    keys: np.ndarray
-    values: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class FrozenGraph:
-    """A graph without variables, and the tensors that stand for the inputs and outputs, by name."""
-
-    graph_def: Any
-    inputs: dict[str, str]
-    outputs: dict[str, str]
 
 
 def rewrite(
@@ -81,7 +64,7 @@ def rewrite(
     # A decomposition may read past the operator before it, which is then needed no more.
     ends = [tensor.op.name for tensor in (*placeholders.values(), *results)]
     return FrozenGraph(
-        graph_def=_pruned(result.as_graph_def(), ends),
+        graph_def=pruned(result.as_graph_def(), ends),
         inputs={name: tensor.name for name, tensor in placeholders.items()},
         outputs={name: tensor.name for name, tensor in zip(outputs, results, strict=True)},
     )
@@ -111,10 +94,6 @@ class _Walk:
         if operation.type in _CALLS:
             with tf.name_scope(f"{operation.name}/"):
                 return self._inline(operation.get_attr("f").name, inputs)
-        if operation.type in _LOOPS:
-            return self._loop(operation, inputs)
-        if operation.type in _BRANCHES:
-            return self._branch(operation, inputs)
         if complex_numbers.is_complex(operation):
             written = complex_numbers.write(operation, inputs, _copy)
             if written is None:
@@ -122,6 +101,10 @@ class _Walk:
                     layer_path(self._model, operation.name), operation.type, self._target, _COMPLEX
                 )
             return written
+        if operation.type in _LOOPS:
+            return self._loop(operation, inputs)
+        if operation.type in _BRANCHES:
+            return self._branch(operation, inputs)
         replace = decomposition(operation.type, self._target)
         if replace is None:
             return _copy(operation, inputs)
@@ -167,7 +150,7 @@ class _Walk:
 
         def run(*arguments: tf.Tensor) -> Sequence[tf.Tensor]:
             before, values = arguments[: len(extra)], dict(zip(varying, arguments[len(extra) :], strict=True))
-            values |= {index: _copy(_origin(tensor).op, [])[0] for index, tensor in constants.items()}
+            values |= {index: _again(value) for index, value in constants.items()}
             results = self._inline(name, [values[index] for index in range(len(inputs))])
             return results if finish is None else finish(before, results)
 
@@ -182,7 +165,7 @@ class _Walk:
             index: tensor
             for index, tensor in enumerate(inputs)
             if _origin(body.outputs[index]) is body.inputs[index]
-            and _origin(tensor).op.type == "Const"
+            and _is_constant(tensor)
             and not (counted and index == 1)
         }
         varying = [index for index in range(len(inputs)) if index not in constants]
@@ -221,7 +204,7 @@ class _Walk:
             index = int(bool(value)) if operation.type.endswith("If") else int(value)
             with tf.name_scope(f"{operation.name}/"):
                 return self._inline(names[index if 0 <= index < len(names) else -1], arguments)
-        constants = {index: tensor for index, tensor in enumerate(arguments) if _origin(tensor).op.type == "Const"}
+        constants = {index: tensor for index, tensor in enumerate(arguments) if _is_constant(tensor)}
         branches = [self._function(name, arguments, constants) for name in names]
         return _choose(operation, chosen, branches, [t for i, t in enumerate(arguments) if i not in constants])
 
@@ -239,6 +222,16 @@ def _origin(tensor: tf.Tensor) -> tf.Tensor:
     while tensor.op.type == "Identity":
         tensor = tensor.op.inputs[0]
     return tensor
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether a value is known: a constant, or the contents of a table."""
+    return not isinstance(value, tf.Tensor) or _origin(value).op.type == "Const"
+
+
+def _again(value: Any) -> Any:
+    """Write a constant again, in the graph that is written now."""
+    return _copy(_origin(value).op, [])[0] if isinstance(value, tf.Tensor) else value
 
 
 def _choose(
@@ -270,32 +263,3 @@ def _copy(operation: tf.Operation, inputs: Sequence[tf.Tensor], *, real: bool = 
         attrs=attributes,
         op_def=operation.op_def,
     ).outputs
-
-
-def needed_operations(start: list[tf.Operation]) -> set[tf.Operation]:
-    """Return the operations whose data reach `start`; control dependencies order effects, and there are none."""
-    needed: set[tf.Operation] = set()
-    pending = list(start)
-    while pending:
-        operation = pending.pop()
-        if operation not in needed:
-            needed.add(operation)
-            pending.extend(tensor.op for tensor in operation.inputs)
-    return needed
-
-
-def _pruned(graph_def: Any, ends: list[str]) -> Any:
-    """Return what the nodes `ends` need of a graph, in its order."""
-    nodes = {node.name: node for node in graph_def.node}
-    needed: set[str] = set()
-    pending = list(ends)
-    while pending:
-        name = pending.pop()
-        if name not in needed:
-            needed.add(name)
-            pending.extend(entry.lstrip("^").partition(":")[0] for entry in nodes[name].input)
-    result = tf.compat.v1.GraphDef()
-    result.versions.CopyFrom(graph_def.versions)
-    result.library.CopyFrom(graph_def.library)
-    result.node.extend(node for node in graph_def.node if node.name in needed)
-    return result

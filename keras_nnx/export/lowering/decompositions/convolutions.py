@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
+from keras_nnx.export.lowering.graphs import axis_size
 from keras_nnx.export.lowering.operators import register_decomposition
 
 
@@ -68,18 +71,18 @@ def average_pool(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     return _pool(operation, x, tf.nn.avg_pool2d)
 
 
-def _pool(operation: tf.Operation, x: tf.Tensor, pool: object) -> list[tf.Tensor]:
+def _pool(operation: tf.Operation, x: tf.Tensor, pool: Callable[..., tf.Tensor]) -> list[tf.Tensor]:
     if operation.get_attr("data_format") != b"NDHWC" or x.shape[-1] is None:
         return NotImplemented
     sizes, strides = operation.get_attr("ksize"), operation.get_attr("strides")
     padding, channels = operation.get_attr("padding").decode(), x.shape[-1]
-    batch, depth, height, width = (_size(x, axis) for axis in range(4))
+    batch, depth, height, width = (axis_size(x, axis) for axis in range(4))
     planes = tf.reshape(x, tf.stack([batch * depth, height, width, tf.constant(channels)]))
-    planes = pool(planes, sizes[2:4], strides[2:4], padding)  # type: ignore[operator]
-    height, width = _size(planes, 1), _size(planes, 2)
+    planes = pool(planes, sizes[2:4], strides[2:4], padding)
+    height, width = axis_size(planes, 1), axis_size(planes, 2)
     rows = tf.reshape(planes, tf.stack([batch, depth, height * width, tf.constant(channels)]))
-    rows = pool(rows, (sizes[1], 1), (strides[1], 1), padding)  # type: ignore[operator]
-    return [tf.reshape(rows, tf.stack([batch, _size(rows, 1), height, width, tf.constant(channels)]))]
+    rows = pool(rows, (sizes[1], 1), (strides[1], 1), padding)
+    return [tf.reshape(rows, tf.stack([batch, axis_size(rows, 1), height, width, tf.constant(channels)]))]
 
 
 @register_decomposition("SpaceToBatchND", targets=("tflite",))
@@ -98,7 +101,7 @@ def space_to_batch(operation: tf.Operation, x: tf.Tensor, blocks: tf.Tensor, pad
 
 def _fold(x: tf.Tensor, axis: int, block: int) -> tf.Tensor:
     """Return (b .. n*k .. c) as (k*b .. n .. c)."""
-    shape = [_size(x, place) for place in range(x.shape.rank)]
+    shape = [axis_size(x, place) for place in range(x.shape.rank)]
     before, after = _product(shape[1:axis]), _product(shape[axis + 1 :])
     count = shape[axis] // block
     x = tf.reshape(x, tf.stack([shape[0] * before, count, tf.constant(block), after]))
@@ -117,14 +120,14 @@ def batch_to_space(operation: tf.Operation, x: tf.Tensor, blocks: tf.Tensor, cro
         x = _unfold(x, axis, int(sizes[axis - 1]))
     begin, end = ([crops[place, side] for place in range(len(sizes))] for side in (0, 1))
     places = tuple(
-        slice(first, _size(x, 1 + place) - last) for place, (first, last) in enumerate(zip(begin, end, strict=True))
+        slice(first, axis_size(x, 1 + place) - last) for place, (first, last) in enumerate(zip(begin, end, strict=True))
     )
     return [x[(slice(None), *places)]]
 
 
 def _unfold(x: tf.Tensor, axis: int, block: int) -> tf.Tensor:
     """Return (k*b .. n .. c) as (b .. n*k .. c)."""
-    shape = [_size(x, place) for place in range(x.shape.rank)]
+    shape = [axis_size(x, place) for place in range(x.shape.rank)]
     before, after = _product(shape[1:axis]), _product(shape[axis + 1 :])
     batch = shape[0] // block
     x = tf.reshape(x, tf.stack([tf.constant(block), batch * before, shape[axis], after]))
@@ -137,7 +140,3 @@ def _product(sizes: list[tf.Tensor]) -> tf.Tensor:
     for size in sizes:
         result = result * size
     return result
-
-
-def _size(x: tf.Tensor, axis: int) -> tf.Tensor:
-    return tf.constant(x.shape[axis]) if x.shape[axis] is not None else tf.shape(x)[axis]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from keras_nnx.export.lowering.graphs import Table
 from keras_nnx.export.lowering.operators import register_decomposition
-from keras_nnx.export.lowering.rewriting import Table
 
 
 @register_decomposition("LookupTableFindV2", targets=("onnx", "tflite"))

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from keras_nnx.export.lowering.graphs import axis_size
 from keras_nnx.export.lowering.operators import register_decomposition
 
 Kernel = Callable[[tf.Tensor], tf.Tensor]
@@ -25,7 +26,7 @@ def resize_nearest(operation: tf.Operation, images: tf.Tensor, size: tf.Tensor) 
     if known is not None and all(n is not None and m % n == 0 for n, m in zip(images.shape[1:3], known, strict=True)):
         return NotImplemented
     for axis in (1, 2):
-        old, new = _size(images, axis), size[axis - 1]
+        old, new = axis_size(images, axis), size[axis - 1]
         position = _positions(operation, old, new)
         if operation.get_attr("half_pixel_centers") and not operation.get_attr("align_corners"):
             position = position + 0.5
@@ -102,14 +103,10 @@ def _along(
     old = tf.constant(known) if known is not None else tf.shape(images)[axis]
     matrix = weights(old, new)  # new old
     if axis == 1:  # b h (w c)
-        batch, width, channels = _size(images, 0), _size(images, 2), _size(images, 3)
-        rows = tf.reshape(images, tf.stack([batch, _size(images, 1), width * channels]))
+        batch, width, channels = axis_size(images, 0), axis_size(images, 2), axis_size(images, 3)
+        rows = tf.reshape(images, tf.stack([batch, axis_size(images, 1), width * channels]))
         return tf.reshape(tf.linalg.matmul(matrix, rows), tf.stack([batch, new, width, channels]))
     return tf.linalg.matmul(matrix, images)  # b h (w) c
-
-
-def _size(images: tf.Tensor, axis: int) -> tf.Tensor:
-    return tf.constant(images.shape[axis]) if images.shape[axis] is not None else tf.shape(images)[axis]
 
 
 def _range(size: tf.Tensor) -> tf.Tensor:
