@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import re
 import warnings
@@ -14,6 +15,7 @@ import keras
 
 from keras_nnx._stderr import held_back_stderr
 from keras_nnx._version import __version__
+from keras_nnx.export.conversion.fusion import SINCE, fuse
 from keras_nnx.export.conversion.onnx_canonical import canonicalize
 from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
@@ -22,10 +24,39 @@ from keras_nnx.export.signature import Signature, TensorSignature
 
 CONVERTER_OPSET = 18
 """What tf2onnx writes; its own ceiling."""
+PREFERRED_OPSET = 23
+"""The newest that is written unasked: the first with one operator for an attention."""
 
 
-def convert_to_onnx(model: keras.Model, frozen: FrozenGraph, signature: Signature) -> Any:
+@functools.cache
+def newest_opset() -> int:
+    """Return the newest opset that ONNX Runtime runs, as it is installed."""
+    import onnx
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    for opset in range(onnx.defs.onnx_opset_version(), CONVERTER_OPSET, -1):
+        values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+        graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "probe", values[:1], values[1:])
+        proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+        proto.ir_version = helper.find_min_ir_version_for(proto.opset_import)
+        with contextlib.suppress(onnxruntime.capi.onnxruntime_pybind11_state.Fail), held_back_stderr():
+            onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+            return opset
+    return CONVERTER_OPSET
+
+
+def convert_to_onnx(
+    model: keras.Model, frozen: FrozenGraph, signature: Signature, opset: int | None = None, compact: bool = True
+) -> Any:
     """Return the ONNX model of a frozen graph, its inputs, outputs and dimensions named as in `signature`.
+
+    Args:
+        model: The model that was traced.
+        frozen: Its graph, lowered for ONNX.
+        signature: Names and shapes.
+        opset: The opset to write. By default the oldest that has every operator of the most compact form.
+        compact: Whether formulas that ONNX has an operator for are written as that operator.
 
     Raises:
         UnsupportedOperatorError: If an operator has no translation.
@@ -62,8 +93,21 @@ def convert_to_onnx(model: keras.Model, frozen: FrozenGraph, signature: Signatur
             ) from error
     _refuse_untranslated(model, proto)
     _name_interface(proto, signature, inputs, outputs)
+    if compact:
+        _stamp(proto, opset or min(PREFERRED_OPSET, newest_opset()))
+        fuse(proto, proto.opset_import[0].version)
     canonicalize(proto.graph, model)
+    # Whatever tf2onnx writes means the same in all later opsets; it writes none of the two operators that changed.
+    _stamp(proto, opset or max([CONVERTER_OPSET, *(SINCE.get(node.op_type, 0) for node in proto.graph.node)]))
     return proto
+
+
+def _stamp(proto: Any, opset: int) -> None:
+    from onnx import helper
+
+    del proto.opset_import[:]
+    proto.opset_import.append(helper.make_opsetid("", opset))
+    proto.ir_version = helper.find_min_ir_version_for(proto.opset_import)
 
 
 def save_onnx(proto: Any, path: Path, labels: Sequence[str]) -> None:

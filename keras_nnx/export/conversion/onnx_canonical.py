@@ -27,7 +27,7 @@ def canonicalize(graph: Any, model: keras.Model) -> None:
 def _rewrite(graph: Any, model: keras.Model, names: dict[str, str], counts: collections.Counter[str]) -> None:
     """Sort and name one graph; `names` has what it takes from around it, and its own inputs and outputs."""
     constants = {value.name: value for value in graph.initializer}
-    nodes = _sorted(graph)
+    nodes = sorted_nodes(graph)
     used: dict[str, Any] = {}
     for node in nodes:
         kind = f"{layer_path(model, node.name)}/{node.op_type}".lstrip("/")
@@ -78,7 +78,7 @@ def _rewrite_inner(
         value.name = inner.get(value.name, value.name)
 
 
-def _sorted(graph: Any) -> list[Any]:
+def sorted_nodes(graph: Any) -> list[Any]:
     """Return the nodes that the outputs need, each after those that it needs, depth first."""
     makers = {name: node for node in graph.node for name in node.output if name}
     result: list[Any] = []

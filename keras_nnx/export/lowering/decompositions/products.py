@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import string
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -11,16 +13,109 @@ from keras_nnx.export.lowering.operators import register_decomposition
 
 @register_decomposition("Einsum", targets=("onnx",))
 def einsum(operation: tf.Operation, *tensors: tf.Tensor) -> list[tf.Tensor]:
-    """Write letters for the axes that an equation leaves to dots: tf2onnx reads letters only."""
-    equation = operation.get_attr("equation").decode()
-    ranks = [tensor.shape.rank for tensor in tensors]
-    if "..." not in equation or None in ranks:
-        return NotImplemented
+    """Write an equation as transpositions and one matrix product; tf2onnx computes with shapes all around it."""
+    terms = _spelled_out(operation.get_attr("equation").decode(), [tensor.shape.rank for tensor in tensors])
+    if terms is None or any(len(set(term)) < len(term) for term in terms):
+        return NotImplemented  # a diagonal, or an axis that is broadcast
+    *inputs, output = terms
+    if len(inputs) == 1:
+        return [_arrange(*_without(tensors[0], inputs[0], output), output)]
+    (left, first), (right, second) = (
+        _without(tensor, term, output + other)
+        for tensor, term, other in zip(tensors, inputs, reversed(inputs), strict=True)
+    )
+    # The product has the left operand's own axes before the right one's.
+    own = [axis for axis in output if (axis in first) != (axis in second)]
+    if own and own[0] in second:
+        (left, first), (right, second) = (right, second), (left, first)
+    return [_product(left, first, right, second, output)]
+
+
+def _spelled_out(equation: str, ranks: Sequence[int | None]) -> list[str] | None:
+    """Return the axes of each operand and of the result as letters, those that dots stand for too."""
     inputs, _, output = equation.replace("...", ".").partition("->")
     terms = inputs.split(",")
-    hidden = [rank - len(term) + 1 if "." in term else 0 for term, rank in zip(terms, ranks, strict=True)]
+    if None in ranks:
+        return None
+    hidden = [(rank or 0) - len(term) + 1 if "." in term else 0 for term, rank in zip(terms, ranks, strict=True)]
     letters = "".join(letter for letter in string.ascii_letters if letter not in equation)[: max(hidden)]
-    spelled = [term.replace(".", letters[len(letters) - count :]) for term, count in zip(terms, hidden, strict=True)]
     if any(count not in (0, max(hidden)) for count in hidden):
-        return NotImplemented  # the shorter one is broadcast, which letters cannot say
-    return [tf.raw_ops.Einsum(inputs=list(tensors), equation=f"{','.join(spelled)}->{output.replace('.', letters)}")]
+        return None
+    return [term.replace(".", letters) for term in (*terms, output)]
+
+
+def _without(tensor: tf.Tensor, term: str, needed: str) -> tuple[tf.Tensor, str]:
+    """Sum over the axes that nothing else has."""
+    alone = [place for place, axis in enumerate(term) if axis not in needed]
+    if alone:
+        tensor = tf.reduce_sum(tensor, alone)
+    return tensor, "".join(axis for axis in term if axis in needed)
+
+
+def _product(left: tf.Tensor, first: str, right: tf.Tensor, second: str, output: str) -> tf.Tensor:
+    batch = [axis for axis in output if axis in first and axis in second]
+    summed = [axis for axis in first if axis in second and axis not in output]
+    own = [axis for axis in output if axis in first and axis not in second]
+    other = [axis for axis in output if axis in second and axis not in first]
+    sizes = {**_sizes(right, second), **_sizes(left, first)}
+    if not summed:
+        whole = [*batch, *own, *other]
+        return _arrange(_spread(left, first, whole) * _spread(right, second, whole), "".join(whole), output)
+    if not batch and own:
+        # The product of a tensor of any rank and a matrix is one operator.
+        left, kept = _group(_arrange(left, first, own + summed), sizes, [[axis] for axis in own], summed), own
+    else:
+        left, kept = (
+            _group(_arrange(left, first, batch + own + summed), sizes, [[axis] for axis in batch], own, summed),
+            None,
+        )
+    right = _group(_arrange(right, second, batch + summed + other), sizes, [[axis] for axis in batch], summed, other)
+    result = tf.linalg.matmul(left, right)
+    whole = [*batch, *own, *other]
+    if len(other) != 1 or (kept is None and len(own) != 1):
+        result = tf.reshape(result, _joined([sizes[axis] for axis in whole]))
+    return _arrange(result, "".join(whole), output)
+
+
+def _arrange(tensor: tf.Tensor, term: str, wanted: Sequence[str]) -> tf.Tensor:
+    order = [term.index(axis) for axis in wanted]
+    return tensor if order == list(range(len(order))) else tf.transpose(tensor, order)
+
+
+def _spread(tensor: tf.Tensor, term: str, whole: Sequence[str]) -> tf.Tensor:
+    """Return a tensor with axes of size 1 where it lacks one."""
+    tensor = _arrange(tensor, term, [axis for axis in whole if axis in term])
+    for place, axis in enumerate(whole):
+        if axis not in term:
+            tensor = tf.expand_dims(tensor, place)
+    return tensor
+
+
+def _sizes(tensor: tf.Tensor, term: str) -> dict[str, int | tf.Tensor]:
+    return {
+        axis: tf.shape(tensor)[place] if size is None else size
+        for place, (axis, size) in enumerate(zip(term, tensor.shape, strict=True))
+    }
+
+
+def _group(
+    tensor: tf.Tensor, sizes: dict[str, int | tf.Tensor], single: list[list[str]], *groups: list[str]
+) -> tf.Tensor:
+    """Return a tensor with each of the groups of its last axes as one axis."""
+    if all(len(group) == 1 for group in groups):
+        return tensor
+    return tf.reshape(tensor, _joined([_multiplied([sizes[axis] for axis in group]) for group in (*single, *groups)]))
+
+
+def _multiplied(sizes: Sequence[int | tf.Tensor]) -> int | tf.Tensor:
+    known = math.prod(size for size in sizes if isinstance(size, int))
+    unknown = [size for size in sizes if not isinstance(size, int)]
+    return tf.reduce_prod(tf.stack([*unknown, known])) if unknown else known
+
+
+def _joined(sizes: Sequence[int | tf.Tensor]) -> tf.Tensor | list[int]:
+    """Return a shape; one unknown size is left to the reshape."""
+    unknown = [size for size in sizes if not isinstance(size, int)]
+    if len(unknown) < 2:
+        return [size if isinstance(size, int) else -1 for size in sizes]
+    return tf.stack(list(sizes))
