@@ -28,9 +28,9 @@ def child():
 @pytest.fixture
 def export(child, tmp_path, monkeypatch):
     """Export a model to all formats with proof; latencies are measured as briefly as can be."""
-    from keras_nnx.export import engine
+    from keras_nnx.export import job
 
-    monkeypatch.setattr(engine, "_LATENCY_SECONDS", 0.0)
+    monkeypatch.setattr(job, "_LATENCY_SECONDS", 0.0)
 
     def run(model, **arguments):
         return nnx.export_model(model, tmp_path / "export", **arguments)

@@ -14,14 +14,13 @@ import time
 from typing import Any
 
 
-def convert_tflite(source: str, destination: str, calibration: str | None = None, batch: int = 1) -> dict[str, Any]:
-    """Convert the SavedModel in `source` to a TFLite file with builtin operators; in int8, if there is calibration."""
+def convert_tflite(source: str, destination: str, allow_flex: bool = False) -> dict[str, Any]:
+    """Convert the SavedModel in `source` to a TFLite file with builtin operators, and TensorFlow's if they may be."""
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(source, signature_keys=["serving_default"])
-    if calibration is not None:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: _examples(calibration, batch)
+    if allow_flex:
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
     content = converter.convert()
     with open(destination, "wb") as file:  # noqa: PTH123
         file.write(content)
@@ -60,16 +59,6 @@ def time_saved_model(path: str, probes: str, seconds: float, most: int) -> dict[
             value.numpy()
         samples.append((time.perf_counter() - start) * 1e3)
     return {"milliseconds": samples, "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
-
-
-def _examples(calibration: str, batch: int) -> Any:
-    """Yield the calibration examples in batches, as the converter asks for them."""
-    import numpy as np
-
-    with np.load(calibration, allow_pickle=False) as archive:
-        arrays = {name.removeprefix("input/"): archive[name] for name in archive.files}
-    for start in range(0, len(next(iter(arrays.values()))) - batch + 1, batch):
-        yield "serving_default", {name: value[start : start + batch] for name, value in arrays.items()}
 
 
 _loaded: dict[tuple[str, int], Any] = {}

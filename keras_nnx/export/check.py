@@ -10,9 +10,10 @@ from typing import Any
 
 import keras
 
-from keras_nnx.export.engine import FORMATS, Job, check_arguments, inference_only, program_of
+from keras_nnx.export.arguments import FORMATS, Options, check_model
+from keras_nnx.export.engine import inference_only, program_of
 from keras_nnx.export.errors import ExportError, UnsupportedOperatorError
-from keras_nnx.export.proof.comparison import TOLERANCE
+from keras_nnx.export.job import Job
 from keras_nnx.export.tracing import refuse_state
 from keras_nnx.export.workers import borrowed_worker
 
@@ -66,13 +67,13 @@ def check_exportable(
         ['listener/memory']
     """
     formats = formats if isinstance(formats, str) else tuple(formats)
-    check_arguments("check_exportable", model, formats)
+    check_model("check_exportable", model, formats)
     findings: list[Finding] = []
     with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder, inference_only(model), borrowed_worker() as worker:
         try:
             with program_of(model, input_signature) as program:
                 refuse_state(program)
-                job = Job(program, Path(folder), "float32", None, (), [], TOLERANCE, False, worker)
+                job = Job(program, Path(folder), Options(verify=False), worker)
                 for name in formats:
                     try:
                         job.make(name)

@@ -66,17 +66,25 @@ class ParityError(ExportError):
         target: The format of the artifact.
         output: Name of the worst output.
         max_abs_error: Its largest absolute error.
+        probe: Name of the inputs on which it differed; `""` if it was not on some.
+        diverging_layer: Path of the first layer whose answer differs; `""` where it cannot be told.
     """
 
-    def __init__(self, message: str, target: str, output: str, max_abs_error: float) -> None:
+    def __init__(
+        self, message: str, target: str, output: str, max_abs_error: float, probe: str = "", diverging_layer: str = ""
+    ) -> None:
         super().__init__(message)
         self.target = target
         self.output = output
         self.max_abs_error = max_abs_error
+        self.probe = probe
+        self.diverging_layer = diverging_layer
 
-    def with_remedy(self, remedy: str) -> ParityError:
+    def with_remedy(self, remedy: str, diverging_layer: str = "") -> ParityError:
         """Return the same error with more to say."""
-        return ParityError(f"{self} {remedy}", self.target, self.output, self.max_abs_error)
+        return ParityError(
+            f"{self} {remedy}", self.target, self.output, self.max_abs_error, self.probe, diverging_layer
+        )
 
 
 class ConverterCrashError(ExportError):

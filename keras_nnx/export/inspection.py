@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.signature import Signature
 
 _STANDARD_DOMAINS = ("", "ai.onnx")
+_QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger")
 
 
 def inspect_onnx(path: Path, signature: Signature, model: keras.Model | None = None) -> dict[str, int]:
@@ -26,7 +29,7 @@ def inspect_onnx(path: Path, signature: Signature, model: keras.Model | None = N
     """
     import onnx
 
-    proto = onnx.load(path)
+    proto = onnx.load(path, load_external_data=False)
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except Exception as error:
@@ -56,21 +59,32 @@ def inspect_onnx(path: Path, signature: Signature, model: keras.Model | None = N
     return dict(counts.most_common())
 
 
-def inspect_tflite(path: Path, signature: Signature, model: keras.Model | None = None) -> dict[str, int]:
+def has_flex(operators: Iterable[str]) -> bool:
+    """Whether a TFLite file needs operators of TensorFlow, which no runtime that can be installed here has."""
+    return any(name.startswith("CUSTOM Flex") for name in operators)
+
+
+def inspect_tflite(
+    path: Path, signature: Signature, model: keras.Model | None = None, *, allow_flex: bool = False
+) -> dict[str, int]:
     """Check a TFLite file and return its operators with their counts.
+
+    A file with operators of TensorFlow cannot be loaded here, so that its interface is not looked at.
 
     Raises:
         SignatureError: If the inputs or outputs are not those of `signature`.
         UnsupportedOperatorError: If an operator is not builtin.
     """
     counts: collections.Counter[str] = collections.Counter()
-    for subgraph, operator in _tflite_operators(path):
-        if operator.startswith("CUSTOM"):
+    for operator in tflite_operators(path):
+        if operator.name.startswith("CUSTOM") and not allow_flex:
+            place = layer_path(model, operator.outputs[0]) if model and operator.outputs else ""
             raise UnsupportedOperatorError(
-                "", operator, "tflite", f"It is not a builtin operator (subgraph {subgraph}), and the runtime lacks it."
+                place, operator.name, "tflite", "It is not a builtin operator, and the runtime lacks it."
             )
-        counts[operator] += 1
-    _check_tflite_interface(path, signature)
+        counts[operator.name] += 1
+    if not has_flex(counts):
+        _check_tflite_interface(path, signature)
     return dict(counts.most_common())
 
 
@@ -126,40 +140,83 @@ def inspect_saved_model(path: Path) -> dict[str, int]:
 
 
 def float_operators(path: Path, target: str) -> dict[str, int]:
-    """Return the operators of a quantised file that compute in float, with their counts."""
+    """Return the operators of an int8 file that compute in float, with their counts."""
+    return _tflite_float_operators(path) if target == "tflite" else _onnx_float_operators(path)
+
+
+def is_smaller(path: Path, target: str, precision: str) -> bool:
+    """Whether a file has anything in the precision that was asked for."""
     if target == "tflite":
-        return _tflite_float_operators(path)
-    return _onnx_float_operators(path)
+        from ai_edge_litert import schema_py_generated as schema
+
+        wanted = schema.TensorType.FLOAT16 if precision == "float16" else schema.TensorType.INT8
+        return any(kind == wanted for operator in tflite_operators(path) for kind in operator.types)
+    import onnx
+
+    graph = onnx.load(path, load_external_data=False).graph
+    wanted = onnx.TensorProto.FLOAT16 if precision == "float16" else onnx.TensorProto.INT8
+    return any(value.data_type == wanted for value in graph.initializer)
 
 
-def _tflite_operators(path: Path) -> list[tuple[int, str]]:
+@dataclasses.dataclass(frozen=True)
+class TfliteOperator:
+    """One operator of a TFLite file.
+
+    Args:
+        subgraph: Index of its graph.
+        name: Its builtin name; `"CUSTOM ..."` of another.
+        inputs: Names of the tensors that it reads.
+        outputs: Names of the tensors that it writes.
+        types: Their types, as numbers of the schema: those of the inputs, then those of the outputs.
+    """
+
+    subgraph: int
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    types: tuple[int, ...]
+
+    @property
+    def output_types(self) -> tuple[int, ...]:
+        """The types of what it writes."""
+        return self.types[len(self.inputs) :]
+
+
+def tflite_operators(path: Path) -> list[TfliteOperator]:
+    """Return the operators of all graphs of a TFLite file, in order."""
     from ai_edge_litert import schema_py_generated as schema
 
-    content = path.read_bytes()
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes()))
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
     result = []
     for index, subgraph in enumerate(model.subgraphs):
         for operator in subgraph.operators or []:
             code = model.operatorCodes[operator.opcodeIndex]
             name = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-            result.append((index, f"CUSTOM {code.customCode.decode()}" if name == "CUSTOM" else name))
+            read = [subgraph.tensors[place] for place in operator.inputs if place >= 0]
+            written = [subgraph.tensors[place] for place in operator.outputs]
+            result.append(
+                TfliteOperator(
+                    subgraph=index,
+                    name=f"CUSTOM {code.customCode.decode()}" if name == "CUSTOM" else name,
+                    inputs=tuple(tensor.name.decode() for tensor in read),
+                    outputs=tuple(tensor.name.decode() for tensor in written),
+                    types=tuple(tensor.type for tensor in (*read, *written)),
+                )
+            )
     return result
 
 
 def _tflite_float_operators(path: Path) -> dict[str, int]:
+    """Count operators that write float and read nothing quantised: a product of int8 weights may write float."""
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes()))
-    operators = iter(_tflite_operators(path))
     counts: collections.Counter[str] = collections.Counter()
-    for subgraph in model.subgraphs:
-        for operator in subgraph.operators or []:
-            _, name = next(operators)
-            if name in ("QUANTIZE", "DEQUANTIZE"):
-                continue
-            if any(subgraph.tensors[index].type == schema.TensorType.FLOAT32 for index in operator.outputs):
-                counts[name] += 1
+    for operator in tflite_operators(path):
+        if operator.name in ("QUANTIZE", "DEQUANTIZE"):
+            continue
+        if schema.TensorType.FLOAT32 in operator.output_types and schema.TensorType.INT8 not in operator.types:
+            counts[operator.name] += 1
     return dict(counts.most_common())
 
 
@@ -167,13 +224,11 @@ def _onnx_float_operators(path: Path) -> dict[str, int]:
     """Count nodes whose data does not come from a DequantizeLinear: QDQ marks the others as quantised."""
     import onnx
 
-    graph = onnx.load(path).graph
+    graph = onnx.load(path, load_external_data=False).graph
     dequantized = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
     counts: collections.Counter[str] = collections.Counter()
     for node in graph.node:
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            continue
-        if not any(name in dequantized for name in node.input):
+        if node.op_type not in _QUANTIZED and not any(name in dequantized for name in node.input):
             counts[node.op_type] += 1
     return dict(counts.most_common())
 

@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 
 from keras_nnx._version import __version__
+from keras_nnx.export.arguments import Options
 from keras_nnx.export.errors import IntegrityError
 from keras_nnx.export.proof.probes import Probe
 from keras_nnx.export.proof.reference import Reference
 from keras_nnx.export.report import ExportReport
 
 FORMAT = "keras_nnx.export"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ARTIFACT_NAMES = {"saved_model": "saved_model", "onnx": "model.onnx", "tflite": "model.tflite"}
 MANIFEST, PROBES, LABELS = "manifest.json", "probes.npz", "labels.txt"
-_PACKAGES = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
+_PACKAGES = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert", "ai-edge-quantizer", "numpy")
 
 
 def versions() -> dict[str, str]:
@@ -73,16 +74,20 @@ def _parents(names: Iterable[str]) -> set[str]:
 def hash_files(directory: Path, relative: str) -> tuple[str, int, dict[str, str]]:
     """Return the hash, the size in bytes and the hash of each file of the artifact `relative` in `directory`."""
     path = directory / relative
-    paths = [path] if path.is_file() else sorted(entry for entry in path.rglob("*") if entry.is_file())
+    weights = directory / f"{relative}.data"  # of an ONNX file that is too large for one
+    if path.is_file():
+        paths = [path, weights] if weights.is_file() else [path]
+    else:
+        paths = sorted(entry for entry in path.rglob("*") if entry.is_file())
     files = {entry.relative_to(directory).as_posix(): _sha256(entry) for entry in paths}
     size = sum(entry.stat().st_size for entry in paths)
-    if path.is_file():
+    if len(files) == 1 and path.is_file():
         return files[relative], size, files
     listing = "".join(f"{digest}  {name}\n" for name, digest in files.items())
     return hashlib.sha256(listing.encode()).hexdigest(), size, files
 
 
-def write_manifest(directory: Path, report: ExportReport, references: list[Reference], tolerance: float) -> None:
+def write_manifest(directory: Path, report: ExportReport, references: list[Reference], options: Options) -> None:
     """Write the probes, the labels and the manifest of a finished export."""
     arrays: dict[str, np.ndarray] = {}
     rows = []
@@ -97,7 +102,8 @@ def write_manifest(directory: Path, report: ExportReport, references: list[Refer
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         **report.to_dict(),
-        "tolerance": tolerance,
+        "tolerance": options.tolerance,
+        "sqnr_floor_db": options.sqnr_floor_db,
         "probes": {"sha256": _sha256(directory / PROBES), "rows": rows},
     }
     if report.labels:
@@ -131,7 +137,12 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         raise IntegrityError(f"{path} was changed after the export: its digest is another.")
     try:
         report = ExportReport.from_dict(directory, values)
-        complete = report.artifacts and values["probes"]["rows"] and float(values["tolerance"]) > 0
+        complete = (
+            report.artifacts
+            and "sqnr_floor_db" in values
+            and values["probes"]["rows"]
+            and float(values["tolerance"]) > 0
+        )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"{path} is not the manifest of an export: {type(error).__name__}: {error}.") from error
     if not complete:

@@ -33,12 +33,13 @@ class Artifact:
     Args:
         format: `"saved_model"`, `"onnx"` or `"tflite"`.
         path: Where it is.
-        precision: `"float32"` or `"int8"`.
+        precision: `"float32"`, `"float16"`, `"int8_dynamic"` or `"int8"`.
         sha256: Of the file; of a directory, of the sorted list of its files with their hashes.
         size_bytes: All files together.
         files: Hash of each file, by its name within the export directory.
         operators: Operators of the file, with their counts.
         float_operators: In an int8 file, those that compute in float.
+        kept_in_float: In an int8 file, the layers that were left out of it to reach the floor, the costliest first.
         parity: How its answers compare to the model's; None if the proof was not asked for.
         latency_ms: How long a call takes; None if the proof was not asked for.
     """
@@ -51,6 +52,7 @@ class Artifact:
     files: dict[str, str]
     operators: dict[str, int]
     float_operators: dict[str, int] | None = None
+    kept_in_float: tuple[str, ...] = ()
     parity: Parity | None = None
     latency_ms: Latency | None = None
 
@@ -118,6 +120,7 @@ class ExportReport:
                 **{
                     **row,
                     "path": directory / ARTIFACT_NAMES[name],
+                    "kept_in_float": tuple(row["kept_in_float"]),
                     "parity": Parity(**row["parity"]) if row["parity"] else None,
                     "latency_ms": Latency(**row["latency_ms"]) if row["latency_ms"] else None,
                 }

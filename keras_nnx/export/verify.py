@@ -11,7 +11,7 @@ import numpy as np
 from keras_nnx.export import inspection
 from keras_nnx.export.errors import ExportError, RuntimeFailureError
 from keras_nnx.export.manifest import check_integrity, read_manifest, read_references
-from keras_nnx.export.proof.comparison import SQNR_FLOOR_DB, Parity, compare, compare_quantized
+from keras_nnx.export.proof.comparison import SQNR_FLOORS_DB, Parity, compare, compare_quantized
 from keras_nnx.export.proof.reference import Reference
 from keras_nnx.export.proof.runtimes import LiteRt, OnnxRuntime, Runtime, SavedModelRuntime
 from keras_nnx.export.report import ExportReport
@@ -53,19 +53,25 @@ def verify_export(directory: str | Path) -> ExportReport:
     artifacts = {}
     with borrowed_worker() as worker:
         for name, artifact in report.artifacts.items():
-            operators = inspect_artifact(name, artifact.path, report.signature)
-            runtime = open_runtime(name, artifact.path, worker)
-            parity = prove(name, artifact.precision, runtime, references, float(values["tolerance"]))
+            flex = inspection.has_flex(artifact.operators)
+            operators = inspect_artifact(name, artifact.path, report.signature, allow_flex=flex)
+            parity = None
+            if not flex:
+                runtime = open_runtime(name, artifact.path, worker)
+                floor = values["sqnr_floor_db"]
+                parity = prove(name, artifact.precision, runtime, references, float(values["tolerance"]), floor)
             artifacts[name] = dataclasses.replace(artifact, operators=operators, parity=parity, latency_ms=None)
     return dataclasses.replace(report, artifacts=artifacts)
 
 
-def inspect_artifact(target: str, path: Path, signature: Signature, model: Any = None) -> dict[str, int]:
+def inspect_artifact(
+    target: str, path: Path, signature: Signature, model: Any = None, *, allow_flex: bool = False
+) -> dict[str, int]:
     """Return the operators of an artifact, after checking its domains and its interface."""
     if target == "onnx":
         return inspection.inspect_onnx(path, signature, model)
     if target == "tflite":
-        return inspection.inspect_tflite(path, signature)
+        return inspection.inspect_tflite(path, signature, model, allow_flex=allow_flex)
     return inspection.inspect_saved_model(path)
 
 
@@ -96,9 +102,17 @@ def run_probes(
         ) from error
 
 
-def prove(target: str, precision: str, runtime: Runtime, references: list[Reference], tolerance: float) -> Parity:
+def prove(
+    target: str,
+    precision: str,
+    runtime: Runtime,
+    references: list[Reference],
+    tolerance: float,
+    sqnr_floor_db: float | None = None,
+) -> Parity:
     """Run an artifact on every probe, twice, and return how its answers compare to the references."""
     answers = run_probes(target, precision, runtime, references)
     if precision == "float32":
         return compare(target, references, answers, tolerance)
-    return compare_quantized(target, references, answers, SQNR_FLOOR_DB)
+    floor = SQNR_FLOORS_DB[precision] if sqnr_floor_db is None else sqnr_floor_db
+    return compare_quantized(target, precision, references, answers, floor)

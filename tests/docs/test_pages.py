@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from keras_nnx.cli.main import app
-from keras_nnx.export import engine
+from keras_nnx.export import job
 from keras_nnx.export.lowering import layers, operators
 from keras_nnx.export.manifest import ARTIFACT_NAMES, LABELS, MANIFEST, PROBES
 from keras_nnx.export.workers import shared_worker
@@ -47,7 +47,7 @@ def kept_apart(workplace, data_dir, monkeypatch):
     for entry in workplace.iterdir():
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     monkeypatch.setenv("TFDS_DATA_DIR", str(data_dir))
-    monkeypatch.setattr(engine, "_LATENCY_SECONDS", 0.0)
+    monkeypatch.setattr(job, "_LATENCY_SECONDS", 0.0)
     monkeypatch.setattr(layers, "_REGISTRY", dict(layers._REGISTRY))
     monkeypatch.setattr(operators, "_REGISTRY", dict(operators._REGISTRY))
 

@@ -62,17 +62,17 @@ def test_quantised_answers_pass_by_the_ratio_on_samples_only():
     samples = reference([[0.9, 0.1], [0.2, 0.8]], name="samples_0")
     good = answer([[0.88, 0.12], [0.21, 0.79]])
     far_off = (reference([[5.0, 1.0]]), answer([[1.0, 5.0]]))
-    parity = compare_quantized("onnx", [far_off[0], samples], [far_off[1], good], 10.0)
+    parity = compare_quantized("onnx", "int8", [far_off[0], samples], [far_off[1], good], 10.0)
     assert parity.bound == "sqnr"
     assert parity.top1_agreement == 1.0
     with pytest.raises(ParityError, match=r"under the floor of 60 dB"):
-        compare_quantized("onnx", [samples], [good], 60.0)
+        compare_quantized("onnx", "int8", [samples], [good], 60.0)
 
 
 def test_quantised_answers_have_to_be_finite_and_repeatable():
     samples = reference([[1.0, 0.0]], name="samples_0")
     with pytest.raises(ParityError, match="not finite"):
-        compare_quantized("tflite", [samples], [answer([[np.nan, 0.0]])], 10.0)
+        compare_quantized("tflite", "int8", [samples], [answer([[np.nan, 0.0]])], 10.0)
     calls = [{"y": np.float32([[1.0, 0.0]])}, {"y": np.float32([[1.0, 0.1]])}]
     with pytest.raises(ParityError, match="between two identical calls"):
-        compare_quantized("tflite", [samples], [calls], 10.0)
+        compare_quantized("tflite", "int8", [samples], [calls], 10.0)

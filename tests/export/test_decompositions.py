@@ -170,13 +170,65 @@ def test_complex_numbers_that_are_not_known_are_refused():
         lower(lambda x: tf.math.real(tf.exp(tf.complex(x, x))), spec)
 
 
-@pytest.mark.parametrize("equation", ["...,a->...a", "...a,ab->...b", "a...,a...->..."])
-def test_einsum_gets_letters_for_its_dots(equation):
-    left, right = FLOATS, {"...,a->...a": FLOATS[0, 0], "...a,ab->...b": FLOATS[0, :4]}.get(equation, FLOATS)
-    specs = [tf.TensorSpec((None,) * value.ndim, tf.float32) for value in (left, right)]
-    lowered = lower(lambda x, y: tf.raw_ops.Einsum(inputs=[x, y], equation=equation), *specs)
-    written = [node.attr["equation"].s.decode() for node in lowered.graph_def.node if node.op == "Einsum"]
-    assert written
-    assert "." not in written[0]
-    expected = np.einsum(equation, left, right)
-    np.testing.assert_allclose(run(lowered, left, right)[0], expected, atol=1e-5)
+EQUATIONS = [
+    "...,a->...a",
+    "...a,ab->...b",
+    "a...,a...->...",
+    "btnh,bsnh->bnts",
+    "bsnh,btnh->bnst",
+    "bnts,bsnh->btnh",
+    "btd,dnh->btnh",
+    "btnh,nhd->btd",
+    "ab,bc->ca",
+    "ab,cd->abcd",
+    "ab,ab->ab",
+    "ab,ab->",
+    "abc,bc->a",
+    "ab,cb->c",
+    "abc->cab",
+    "abc->b",
+    "ij,jk->k",
+    "bhi,bhj->ijb",
+]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["static", "dynamic"])
+@pytest.mark.parametrize("equation", EQUATIONS)
+def test_einsum_becomes_a_product(equation, known):
+    sizes = dict(zip("abcdefhijknst", range(2, 15), strict=False))
+    terms = equation.split("->")[0].split(",")
+    shapes = [[sizes[axis] for axis in term.replace("...", "ef")] for term in terms]
+    operands = [np.random.default_rng(0).standard_normal(shape).astype("float32") for shape in shapes]
+    specs = [tf.TensorSpec(shape if known else [None] * len(shape), tf.float32) for shape in shapes]
+    lowered = lower(lambda *x: tf.raw_ops.Einsum(inputs=x, equation=equation), *specs)
+    assert "Einsum" not in operators_of(lowered)
+    np.testing.assert_allclose(run(lowered, *operands)[0], np.einsum(equation, *operands), atol=1e-4)
+
+
+@pytest.mark.parametrize("equation", ["aa,ab->b", "aab->ab"])
+def test_einsum_of_a_diagonal_is_left_to_the_converter(equation):
+    terms = equation.split("->")[0].split(",")
+    specs = [tf.TensorSpec([3] * len(term), tf.float32) for term in terms]
+    lowered = lower(lambda *x: tf.raw_ops.Einsum(inputs=x, equation=equation), *specs)
+    assert "Einsum" in operators_of(lowered)
+
+
+@pytest.mark.parametrize("widths", [(-1, 0), (0, -1), (1, 2), (-1, -1), (0, 0)])
+@pytest.mark.parametrize("dtype", ["float32", "bool", "int32"])
+def test_bands_of_matrices(widths, dtype):
+    matrix = (np.random.default_rng(0).integers(-3, 4, (2, 4, 6))).astype(dtype)
+    spec = tf.TensorSpec((None, None, None), matrix.dtype)
+    lowered = lower(lambda x: tf.linalg.band_part(x, *widths), spec)
+    assert "MatrixBandPart" not in operators_of(lowered)
+    np.testing.assert_array_equal(run(lowered, matrix)[0], tf.linalg.band_part(matrix, *widths))
+
+
+def test_a_band_of_a_width_that_is_not_known():
+    matrix = np.random.default_rng(0).standard_normal((4, 6)).astype("float32")
+    lowered = lower(
+        lambda x, width: tf.linalg.band_part(x, width, 1),
+        tf.TensorSpec((4, 6), tf.float32),
+        tf.TensorSpec((), tf.int32),
+    )
+    for width in (-1, 0, 2):
+        np.testing.assert_array_equal(run(lowered, matrix, width)[0], tf.linalg.band_part(matrix, width, 1))

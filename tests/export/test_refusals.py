@@ -182,7 +182,7 @@ def test_failure_in_the_middle_leaves_the_earlier_export(classifier, tmp_path, m
     def fail(*arguments):
         raise ExportError("stop")
 
-    monkeypatch.setattr("keras_nnx.export.engine.measure_latency", fail)
+    monkeypatch.setattr("keras_nnx.export.job.measure_latency", fail)
     with pytest.raises(ExportError, match="stop"):
         nnx.export_model(classifier, tmp_path / "x", overwrite=True)
     assert (tmp_path / "x" / "manifest.json").read_bytes() == before

@@ -156,7 +156,7 @@ def test_whatever_is_no_file_of_the_export_is_caught(copy, kind, tmp_path):
         lambda values: values.update(artifacts={}),
         lambda values: values.pop("artifacts"),
         lambda values: values["probes"].update(rows=[]),
-        lambda values: values.update(format_version=2, versions=["x"]),
+        lambda values: values.update(format_version=1, versions=["x"]),
         lambda values: values["signature"].update(inputs=3),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from keras_nnx.export import engine
+from keras_nnx.export import job
 from keras_nnx.export.workers import shared_worker
 
 
@@ -26,6 +26,6 @@ def fresh(monkeypatch):
     """Names are counted from the start, and latencies are not what is asked here."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
-    monkeypatch.setattr(engine, "_LATENCY_SECONDS", 0.0)
+    monkeypatch.setattr(job, "_LATENCY_SECONDS", 0.0)
     yield
     keras.backend.clear_session()

@@ -13,7 +13,7 @@ from keras_nnx.export import (
     ParityError,
     RuntimeFailureError,
     UnsupportedOperatorError,
-    engine,
+    job,
 )
 from keras_nnx.export.workers import shared_worker
 from tests.zoo.layer_cases import CASES, NOT_IN_A_GRAPH
@@ -86,7 +86,7 @@ def _reason(error):
 
 def main():
     """Write the page."""
-    engine._LATENCY_SECONDS = 0.0
+    job._LATENCY_SECONDS = 0.0
     lines = [INTRODUCTION, f"| layer | {' | '.join(FORMATS.values())} |", "|---|---|---|---|"]
     with shared_worker():
         for index, name in enumerate(sorted(CASES), 1):

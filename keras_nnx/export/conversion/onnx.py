@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from keras_nnx._stderr import held_back_stderr
 from keras_nnx._version import __version__
 from keras_nnx.export.conversion.fusion import SINCE, fuse
 from keras_nnx.export.conversion.onnx_canonical import canonicalize
+from keras_nnx.export.conversion.onnx_guards import guard
 from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering.graphs import FrozenGraph
@@ -24,6 +26,8 @@ from keras_nnx.export.signature import Signature, TensorSignature
 
 CONVERTER_OPSET = 18
 """What tf2onnx writes; its own ceiling."""
+LARGEST_FILE = 1_800_000_000
+"""Bytes of weights in one file; what describes them has to fit into the 2 GB of the format as well."""
 PREFERRED_OPSET = 23
 """The newest that is written unasked: the first with one operator for an attention."""
 
@@ -47,7 +51,7 @@ def newest_opset() -> int:
 
 
 def convert_to_onnx(
-    model: keras.Model, frozen: FrozenGraph, signature: Signature, opset: int | None = None, compact: bool = True
+    model: keras.Model, frozen: FrozenGraph, signature: Signature, opset: int | None = None, *, compact: bool = True
 ) -> Any:
     """Return the ONNX model of a frozen graph, its inputs, outputs and dimensions named as in `signature`.
 
@@ -76,7 +80,11 @@ def convert_to_onnx(
             with tf.Graph().as_default() as graph:
                 tf.graph_util.import_graph_def(graph_def, name="")
                 converted = tfonnx.process_tf_graph(
-                    graph, opset=CONVERTER_OPSET, input_names=inputs, output_names=outputs
+                    graph,
+                    opset=CONVERTER_OPSET,
+                    input_names=inputs,
+                    output_names=outputs,
+                    custom_op_handlers={kind: (_select, []) for kind in ("Select", "SelectV2")},
                 )
                 proto = optimize(converted).make_model(model.name)
         except Exception as error:
@@ -96,10 +104,19 @@ def convert_to_onnx(
     if compact:
         _stamp(proto, opset or min(PREFERRED_OPSET, newest_opset()))
         fuse(proto, proto.opset_import[0].version)
+    guard(proto.graph)
     canonicalize(proto.graph, model)
     # Whatever tf2onnx writes means the same in all later opsets; it writes none of the two operators that changed.
     _stamp(proto, opset or max([CONVERTER_OPSET, *(SINCE.get(node.op_type, 0) for node in proto.graph.node)]))
     return proto
+
+
+def _select(context: Any, node: Any, _name: str, _arguments: Any) -> None:
+    """Choose: tf2onnx multiplies by 0 and 1 and adds, which makes NaN of what is infinite where it is not chosen."""
+    from tf2onnx.onnx_opset.controlflow import Select
+
+    node.set_attr("handles_nan", True)
+    Select.version_9(context, node)
 
 
 def _stamp(proto: Any, opset: int) -> None:
@@ -110,13 +127,25 @@ def _stamp(proto: Any, opset: int) -> None:
     proto.ir_version = helper.find_min_ir_version_for(proto.opset_import)
 
 
-def save_onnx(proto: Any, path: Path, labels: Sequence[str]) -> None:
-    """Write the file, with the labels (one a line) and the producer in it."""
+def save_onnx(proto: Any, path: Path, properties: dict[str, Any]) -> None:
+    """Write the file, with the producer and `properties` in it: labels one a line, everything else as JSON."""
     proto.producer_name, proto.producer_version = "keras_nnx", __version__
-    if labels:
-        entry = proto.metadata_props.add()
-        entry.key, entry.value = "labels", "\n".join(labels)
-    path.write_bytes(proto.SerializeToString())
+    for key, value in sorted(properties.items()):
+        if value:
+            entry = proto.metadata_props.add()
+            entry.key = key
+            entry.value = "\n".join(value) if key == "labels" else json.dumps(value, sort_keys=True)
+    write_onnx(proto, path)
+
+
+def write_onnx(proto: Any, path: Path) -> None:
+    """Write a model as one file; if it is too large for that, with its weights in a second one beside it."""
+    import onnx
+
+    if sum(len(value.raw_data) for value in proto.graph.initializer) < LARGEST_FILE:
+        path.write_bytes(proto.SerializeToString())
+    else:
+        onnx.save_model(proto, str(path), save_as_external_data=True, location=f"{path.name}.data", size_threshold=1024)
 
 
 def _refuse_untranslated(model: keras.Model, proto: Any) -> None:

@@ -30,7 +30,7 @@ def _rewrite(graph: Any, model: keras.Model, names: dict[str, str], counts: coll
     nodes = sorted_nodes(graph)
     used: dict[str, Any] = {}
     for node in nodes:
-        kind = f"{layer_path(model, node.name)}/{node.op_type}".lstrip("/")
+        kind = f"{_layer(node, constants, model)}/{node.op_type}".lstrip("/")
         counts[kind] += 1
         node.name = f"{kind}_{counts[kind]}"
         node.doc_string = ""
@@ -51,6 +51,12 @@ def _rewrite(graph: Any, model: keras.Model, names: dict[str, str], counts: coll
     del graph.initializer[:], graph.node[:], graph.value_info[:]
     graph.initializer.extend(kept_constants)
     graph.node.extend(kept_nodes)
+
+
+def _layer(node: Any, constants: dict[str, Any], model: keras.Model) -> str:
+    """Return the layer of a node: by its own name, or, if tf2onnx made it, by that of its weights."""
+    names = [node.name, *(name for name in node.input if name in constants)]
+    return next((path for name in names if (path := layer_path(model, name))), "")
 
 
 def _rewrite_node(node: Any, model: keras.Model, names: dict[str, str], counts: collections.Counter[str]) -> None:

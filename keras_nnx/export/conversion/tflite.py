@@ -7,9 +7,6 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from keras_nnx.export.conversion.saved_model import write_frozen_saved_model
 from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
@@ -25,26 +22,25 @@ _NO_LOOPS = (
 
 
 def convert_to_tflite(
-    program: Program, frozen: FrozenGraph, path: Path, worker: Worker, samples: dict[str, np.ndarray] | None = None
+    program: Program, frozen: FrozenGraph, path: Path, worker: Worker, *, allow_flex: bool = False
 ) -> None:
-    """Write the TFLite file of a frozen graph, with builtin operators only; in int8 if there are calibration samples.
-
-    An operator that has no int8 kernel stays in float; inputs and outputs keep their dtypes.
+    """Write the float32 TFLite file of a frozen graph, with builtin operators only, unless others are allowed.
 
     Raises:
         UnsupportedOperatorError: If an operator has no builtin.
         ConverterCrashError: If the converter dies, hangs or fails in another way.
     """
     with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
-        source, calibration = Path(folder, "saved_model"), Path(folder, "calibration.npz")
+        source = Path(folder, "saved_model")
         write_frozen_saved_model(program, frozen, source)
-        arguments: dict[str, Any] = {"source": str(source), "destination": str(path.absolute())}
-        if samples is not None:
-            np.savez(calibration, **{f"input/{name}": value for name, value in samples.items()})  # type: ignore[arg-type]
-            batch = program.signature.inputs[0].shape[0]
-            arguments |= {"calibration": str(calibration), "batch": 1 if isinstance(batch, str) else batch}
         try:
-            worker.call("convert_tflite", TIMEOUT_SECONDS, **arguments)
+            worker.call(
+                "convert_tflite",
+                TIMEOUT_SECONDS,
+                source=str(source),
+                destination=str(path.absolute()),
+                allow_flex=allow_flex,
+            )
         except WorkerError as error:
             if os.strerror(errno.ENOSPC) in str(error):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
@@ -56,12 +52,7 @@ def _raise_named(program: Program, frozen: FrozenGraph, error: WorkerError) -> N
     found = _located_operators(str(error)) or _listed_operators(str(error), frozen)
     if found:
         places = dict.fromkeys((layer_path(program.model, node), operator) for operator, node in found)
-        first, *rest = [
-            UnsupportedOperatorError(
-                *place, "tflite", _NO_LOOPS if place[1].startswith("TensorList") else REPLACE_THE_LAYER
-            )
-            for place in places
-        ]
+        first, *rest = [UnsupportedOperatorError(*place, "tflite", _remedy(place[1])) for place in places]
         first.also = tuple(rest)
         raise first from error
     raise ConverterCrashError(f"tflite: the converter failed on the model {program.model.name!r}: {error}") from error

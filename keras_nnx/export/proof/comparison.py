@@ -14,9 +14,17 @@ TOLERANCE = 1e-5
 """Allowed difference in float32, times max(1, |reference|)."""
 NOISE_MARGIN = 4.0
 """The noise is the largest of a few movements; the next may be larger by about this factor."""
-SQNR_FLOOR_DB = 10.0
-"""Below this signal-to-noise ratio a quantised artifact is called wrong rather than inexact."""
+SQNR_FLOORS_DB = {"float16": 30.0, "int8_dynamic": 10.0, "int8": 10.0}
+"""Below these signal-to-noise ratios an artifact of lower precision is called wrong rather than inexact."""
 
+_REMEDIES = {
+    "float16": "Some weights are too large or too small for float16: export in float32.",
+    "int8_dynamic": "Export in float16 or float32.",
+    "int8": (
+        "Calibrate on more representative batches, pass sqnr_floor_db to keep the layers that cost most in float, or "
+        "export in float32."
+    ),
+}
 _FEW_EXAMPLES = 8
 _CONSTANT = 1e-12
 
@@ -75,6 +83,7 @@ def compare(
                         target,
                         name,
                         absolute,
+                        reference.probe.name,
                     )
                 if relative > tolerance:
                     bound = "noise"
@@ -90,27 +99,24 @@ def compare(
 
 def compare_quantized(
     target: str,
+    precision: str,
     references: list[Reference],
     answers: list[list[dict[str, np.ndarray]]],
     floor_db: float,
 ) -> Parity:
     """Return the parity of quantised answers: the ratio of signal to noise on the samples decides.
 
-    The other probes lie outside the calibrated range: there the answers have to be finite and repeatable only.
+    Where the caller gave no samples, it is the ratio on ordinary inputs. The other probes lie outside the calibrated
+    range: there the answers have to be finite and repeatable only.
 
     Raises:
         ParityError: If the ratio is under `floor_db`, or an answer is not finite, of another shape, or not repeatable.
     """
-    expected: dict[str, list[np.ndarray]] = {}
-    received: dict[str, list[np.ndarray]] = {}
     for reference, calls in zip(references, answers, strict=True):
         for name, value in reference.outputs.items():
             _same_kind(target, name, value, calls[0][name])
             _sane(target, name, value, calls)
-            if reference.probe.name.startswith("samples"):
-                expected.setdefault(name, []).append(value)
-                received.setdefault(name, []).append(calls[0][name])
-    results = {name: (np.concatenate(rows), np.concatenate(received[name])) for name, rows in expected.items()}
+    results = _measured(references, answers)
     ratios = {name: signal_to_noise_db(*pair) for name, pair in results.items()}
     worst = min(ratios, key=lambda name: ratios[name])
     difference, scale = _difference(*results[worst])
@@ -127,14 +133,18 @@ def compare_quantized(
     )
     if not parity.passed:
         raise ParityError(
-            f"{target}: the quantised output {worst!r} has a signal-to-noise ratio of {ratios[worst]:.1f} dB on the "
-            f"calibration samples, under the floor of {floor_db:g} dB. Calibrate on more representative batches, or "
-            f"export in float32.",
+            f"{target}: the {precision} output {worst!r} has a signal-to-noise ratio of {ratios[worst]:.1f} dB, under "
+            f"the floor of {floor_db:g} dB. {_REMEDIES[precision]}",
             target,
             worst,
             parity.max_abs_error,
         )
     return parity
+
+
+def signal_to_noise(references: list[Reference], answers: list[list[dict[str, np.ndarray]]]) -> float:
+    """Return the ratio of signal to noise of the worst output, in decibels."""
+    return min(signal_to_noise_db(*pair) for pair in _measured(references, answers).values())
 
 
 def signal_to_noise_db(expected: np.ndarray, received: np.ndarray) -> float:
@@ -152,6 +162,21 @@ def signal_to_noise_db(expected: np.ndarray, received: np.ndarray) -> float:
     if noise == 0:
         return 200.0
     return float(np.clip(10 * np.log10(max(signal, 1e-300) / noise), -200, 200))
+
+
+def _measured(
+    references: list[Reference], answers: list[list[dict[str, np.ndarray]]]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return for each output what was expected and what was received, on the probes that show the usual inputs."""
+    usual = "samples" if any(reference.probe.name.startswith("samples") for reference in references) else "many"
+    expected: dict[str, list[np.ndarray]] = {}
+    received: dict[str, list[np.ndarray]] = {}
+    for reference, calls in zip(references, answers, strict=True):
+        if reference.probe.name.startswith(usual):
+            for name, value in reference.outputs.items():
+                expected.setdefault(name, []).append(value)
+                received.setdefault(name, []).append(calls[0][name])
+    return {name: (np.concatenate(rows), np.concatenate(received[name])) for name, rows in expected.items()}
 
 
 def _difference(expected: np.ndarray, received: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,9 @@ from keras_nnx.export.signature import Signature, TensorSignature
 
 LARGE = 100.0
 MOST_SAMPLES = 128
+MANY = 16
 SAMPLE_BYTES = 8_000_000
+_SCALES = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +26,9 @@ class Probe:
     inputs: dict[str, np.ndarray]
 
 
-def make_probes(exploration: Exploration, samples: dict[str, np.ndarray] | None = None, seed: int = 0) -> list[Probe]:
+def make_probes(
+    exploration: Exploration, samples: dict[str, np.ndarray] | None = None, seed: int = 0, *, many: bool = False
+) -> list[Probe]:
     """Return the probes for a model.
 
     Ordinary, zero, large and equal values, trailing padding, integers within the vocabulary or else of a wide range;
@@ -34,6 +38,7 @@ def make_probes(exploration: Exploration, samples: dict[str, np.ndarray] | None 
         exploration: The model, and what it takes.
         samples: Real inputs by name, each with a leading batch axis.
         seed: Seed of all values.
+        many: Whether a larger batch of ordinary values stands in for real samples, if there are none.
     """
     random = np.random.default_rng(seed)
     signature, bounds = exploration.program.signature, exploration.bounds
@@ -58,6 +63,12 @@ def make_probes(exploration: Exploration, samples: dict[str, np.ndarray] | None 
         probes.append(Probe("masked", padded))
     if samples is not None:
         probes += _sample_probes(signature, samples)
+    elif many:
+        sizes = exploration.sizes[0]
+        batch = signature.inputs[0].shape[0] if signature.inputs[0].shape else None
+        larger = {**sizes, batch: MANY} if isinstance(batch, str) else sizes
+        values = {spec.name: _ordinary(spec, larger, random, bounds) for spec in signature.inputs}
+        probes.append(Probe("many", {name: _of_many_scales(value) for name, value in values.items()}))
     return probes
 
 
@@ -85,6 +96,14 @@ def _ordinary(spec: TensorSignature, sizes: Sizes, random: np.random.Generator, 
 
 def _scaled(value: np.ndarray, factor: float) -> np.ndarray:
     return (value * factor).astype(value.dtype) if np.issubdtype(value.dtype, np.floating) else value
+
+
+def _of_many_scales(value: np.ndarray) -> np.ndarray:
+    """Return `value` with its rows multiplied by 1, 10, 100, 1, ...: nobody said which inputs are usual."""
+    if not np.issubdtype(value.dtype, np.floating) or value.ndim == 0:
+        return value
+    scales = np.geomspace(1.0, LARGE, _SCALES)[np.arange(len(value)) % _SCALES]
+    return (value * scales.reshape(-1, *[1] * (value.ndim - 1))).astype(value.dtype)
 
 
 def _halves(value: np.ndarray) -> np.ndarray:

@@ -29,9 +29,9 @@ def fuse_attention(graph: OnnxGraph) -> None:
 
 
 class _Blocked(NamedTuple):
-    """A condition that keeps scores, or where `kept` is false replaces them, and the number that replaces them."""
+    """Conditions that all have to hold for scores to be kept (not to be kept), and the number that replaces them."""
 
-    condition: str
+    conditions: tuple[str, ...]
     number: str
     kept: bool
 
@@ -156,23 +156,28 @@ class _Attention:
         if self.mask is None and self.blocked is None:
             return None
         name, length = self._added(masks), (self.sizes.shape(self.query) or ())[2]
-        shape = self._mask_shape() or ()
-        if len(shape) >= 2 and shape[-2] == length:
+        shape = self._mask_shape()
+        if len(shape) == 2 and shape[0] == length:
             return name
         key = (name, length)
         if key not in masks:
             masks[key] = self._expanded(name, length)
         return masks[key]
 
-    def _mask_shape(self) -> Shape | None:
-        return self.sizes.shape(self.blocked.condition if self.blocked is not None else str(self.mask))
+    def _mask_shape(self) -> Shape:
+        """Return the longest shape among what the mask is made of, up to the axis of the queries."""
+        names = [str(self.mask)] if self.blocked is None else self.blocked.conditions
+        shapes = [self.sizes.shape(name) or () for name in names]
+        return max((shape[-2:] for shape in shapes), key=lambda shape: (len(shape), shape[:1] != (ONE,)))
 
     def _added(self, masks: dict[tuple[str, Size], str]) -> str:
         if self.blocked is None:
             return str(self.mask)
-        condition, number, kept = self.blocked
-        key = (f"{condition} {number} {kept}", ONE)
+        (condition, *others), number, kept = self.blocked
+        key = (f"{self.blocked}", ONE)
         if key not in masks:
+            for other in others:
+                condition = self.graph.add("And", [condition, other], self.product)
             zero = self.graph.add_constant(np.zeros((), np.float32))
             values = [zero, number] if kept else [number, zero]
             masks[key] = self.graph.add("Where", [condition, *values], self.product)
@@ -223,9 +228,22 @@ def _unmasked(graph: OnnxGraph, sizes: Sizes, name: str, shape: Shape) -> tuple[
     condition, first, second = node.input
     for scores, number, kept in ((first, second, True), (second, first, False)):
         value = graph.scalar(number)
-        if value is not None and np.isfinite(value) and value <= _CERTAIN and _broadcasts(sizes, condition, shape):
-            return scores, None, _Blocked(condition, number, kept)
+        if value is None or not np.isfinite(value) or value > _CERTAIN:
+            continue
+        conditions = _conditions(graph, sizes, condition, shape) if kept else (condition,)
+        if conditions and all(_broadcasts(sizes, one, shape) for one in conditions):
+            return scores, None, _Blocked(conditions, number, kept)
     return name, None, None
+
+
+def _conditions(graph: OnnxGraph, sizes: Sizes, name: str, shape: Shape) -> tuple[str, ...]:
+    """Return what has to hold for a condition on scores, without what always does."""
+    both = graph.made_by(name, "And")
+    if both is not None:
+        return tuple(one for part in both.input for one in _conditions(graph, sizes, part, shape))
+    whole = graph.made_by(name, "Expand")
+    value = graph.constant(name if whole is None else whole.input[0])
+    return () if value is not None and value.all() and sizes.shape(name) in (None, shape) else (name,)
 
 
 def _broadcasts(sizes: Sizes, mask: str, shape: Shape) -> bool:

@@ -30,7 +30,7 @@ def _sign(argument: Polynomial, tensor: str, exact: bool) -> float | None:
     """Return 1 or -1 if the argument is what the formula has for x or -x."""
     for sign in (1.0, -1.0):
         if exact:
-            wanted = {(tensor,): sign * _ROOT_HALF}
+            wanted: dict[tuple[str, ...], float] = {(tensor,): sign * _ROOT_HALF}
         else:
             wanted = {(tensor,): sign * _INNER, (tensor,) * 3: sign * _INNER * _CUBIC}
         if is_near(argument, wanted, _TOLERANCE):

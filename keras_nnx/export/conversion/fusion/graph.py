@@ -1,4 +1,4 @@
-"""An ONNX graph that is read by names and rewritten by adding nodes; what nothing needs any more is dropped at the end."""
+"""An ONNX graph that is read by names and rewritten by adding nodes; what nothing needs any more is dropped later."""
 
 from __future__ import annotations
 
@@ -92,6 +92,13 @@ class OnnxGraph:
         latter.output[:] = [old if name == new else name for name in latter.output]
         self._makers[unused], self._makers[old] = former, latter
         del self._makers[new]
+
+    def bypass(self, node: Any) -> None:
+        """Make everything that reads the output of a node read its first input, as far as that can be written."""
+        for reader in list(self.readers(node.output[0])):
+            for place, name in enumerate(reader.input):
+                if name == node.output[0]:
+                    self.read_instead(reader, place, node.input[0])
 
     def read_instead(self, node: Any, place: int, name: str) -> None:
         """Make a node read another tensor at one of its places."""

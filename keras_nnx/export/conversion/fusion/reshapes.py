@@ -7,6 +7,9 @@ import numpy as np
 from keras_nnx.export.conversion.fusion.graph import OnnxGraph
 from keras_nnx.export.conversion.fusion.sizes import Shape, Size, Sizes
 
+_END = 10**9
+"""What tf2onnx writes for the end of an axis."""
+
 
 def fix_reshapes(graph: OnnxGraph) -> None:
     """Give every reshape a constant shape where one says the same: 0 for a size that stays, -1 for one other."""
@@ -19,6 +22,22 @@ def fix_reshapes(graph: OnnxGraph) -> None:
         known = graph.constant(node.input[1])
         if wanted is not None and (known is None or not np.array_equal(known, wanted)):
             graph.read_instead(node, 1, graph.add_constant(wanted))
+
+
+def drop_whole_slices(graph: OnnxGraph) -> None:
+    """Read past slices that take everything, which are left of indexing with new axes."""
+    sizes = Sizes(graph)
+    for node in graph.nodes("Slice"):
+        shape = sizes.shape(node.input[0])
+        known = [value for name in node.input[1:] if (value := graph.constant(name)) is not None]
+        if shape is None or len(known) < len(node.input) - 1:
+            continue
+        starts, ends = known[:2]
+        axes = known[2] if len(known) > 2 else np.arange(len(starts))
+        steps = known[3] if len(known) > 3 else np.ones(1)
+        most = [_END if shape[axis].names else shape[axis].number for axis in axes]
+        if not np.any(starts) and np.all(steps == 1) and np.all(ends >= most):
+            graph.bypass(node)
 
 
 def add_before_reshapes(graph: OnnxGraph) -> None:

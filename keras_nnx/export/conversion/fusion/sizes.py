@@ -90,6 +90,23 @@ class Sizes:
             sizes[sizes.index(Size(-1))] = rest
         return tuple(sizes)
 
+    def _expanded(self, node: Any) -> Shape | None:
+        before, wanted = self.shape(node.input[0]), self.value(node.input[1])
+        if before is None or wanted is None:
+            return None
+        rank = max(len(before), len(wanted))
+        pairs = [((ONE,) * (rank - len(sizes)) + sizes) for sizes in (before, wanted)]
+        if any(ONE not in pair and pair[0] != pair[1] for pair in zip(*pairs, strict=True)):
+            return None
+        return tuple(other if one == ONE else one for one, other in zip(*pairs, strict=True))
+
+    def _counted(self, node: Any) -> Shape | None:
+        start, delta = self._graph.scalar(node.input[0]), self._graph.scalar(node.input[2])
+        return self.value(node.input[1]) if (start, delta) == (0, 1) else None
+
+    def _filled(self, node: Any) -> Shape | None:
+        return self.value(node.input[0])
+
     def _visit(self, node: Any) -> None:
         from onnx import TypeProto, defs, shape_inference
 
@@ -110,7 +127,13 @@ class Sizes:
             if name in found:
                 self._know(name, found[name])
         self._know_value(node)
-        if node.op_type == "Reshape" and (shape := self.reshaped(node)) is not None:
+        computed = {
+            "Reshape": self.reshaped,
+            "Expand": self._expanded,
+            "ConstantOfShape": self._filled,
+            "Range": self._counted,
+        }
+        if node.op_type in computed and (shape := computed[node.op_type](node)) is not None:
             self._reshape(node, shape)
 
     def _type(self, name: str) -> Any | None:

@@ -1,0 +1,207 @@
+"""One format: converted, inspected, proven, timed."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_nnx.export import inspection
+from keras_nnx.export.arguments import Options
+from keras_nnx.export.benchmark import measure_latency
+from keras_nnx.export.conversion.saved_model import write_saved_model
+from keras_nnx.export.errors import ParityError, RuntimeFailureError, UnsupportedModelError
+from keras_nnx.export.manifest import ARTIFACT_NAMES, hash_files, versions
+from keras_nnx.export.proof.comparison import signal_to_noise
+from keras_nnx.export.proof.divergence import first_diverging_layer
+from keras_nnx.export.proof.reference import Reference
+from keras_nnx.export.quantization.selection import StaticQuantizer, fewest_kept
+from keras_nnx.export.report import Artifact
+from keras_nnx.export.signature import Program
+from keras_nnx.export.tracing import trace
+from keras_nnx.export.verify import inspect_artifact, open_runtime, prove, run_probes
+from keras_nnx.export.workers import Worker
+
+_LATENCY_SECONDS = 0.5
+_LATENCY_CALLS = 200
+_WRITE_NOTHING = "Nothing was written: leave this format out, or change the layer that the target computes differently."
+
+
+@dataclasses.dataclass
+class Job:
+    """What making an artifact needs to know.
+
+    Args:
+        program: The model.
+        stage: The directory that is being filled.
+        options: What was asked for.
+        worker: A process that knows TensorFlow.
+        samples: Real inputs, if the caller gave some.
+        references: Probes with the model's answers.
+    """
+
+    program: Program
+    stage: Path
+    options: Options
+    worker: Worker
+    samples: dict[str, np.ndarray] | None = None
+    references: list[Reference] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    def make(self, target: str) -> Artifact:
+        """Convert, inspect, prove and time one format."""
+        path = self.stage / ARTIFACT_NAMES[target]
+        precision = "float32" if target == "saved_model" else self.options.precision
+        self._convert(target, path)
+        operators = self._inspect(target, path)
+        runnable = self.options.verify and not inspection.has_flex(operators)
+        parity = self._prove_float32(target, path) if runnable else None
+        kept: tuple[str, ...] = ()
+        if precision != "float32":
+            kept = self._reduce(target, path)
+            operators = self._inspect(target, path)
+            parity = self._prove(target, path, precision) if runnable else None
+        latency = None
+        if runnable:
+            runtime = open_runtime(target, path, self.worker)
+            latency = measure_latency(runtime, self.references[0].probe.inputs, _LATENCY_SECONDS, _LATENCY_CALLS)
+        elif self.options.verify:
+            self.notes.append(
+                f"{target}: the file holds operators of TensorFlow ({_flex(operators)}). Only a runtime with the Flex "
+                f"delegate runs them, and there is none here: it is not proven."
+            )
+        digest, size, files = hash_files(self.stage, path.name)
+        return Artifact(
+            format=target,
+            path=path,
+            precision=precision,
+            sha256=digest,
+            size_bytes=size,
+            files=files,
+            operators=operators,
+            float_operators=inspection.float_operators(path, target) if precision.startswith("int8") else None,
+            kept_in_float=kept,
+            parity=parity,
+            latency_ms=latency,
+        )
+
+    def _convert(self, target: str, path: Path, *, compact: bool = True) -> None:
+        if target == "saved_model":
+            write_saved_model(self.program, path)
+            return
+        frozen = trace(self.program, target)
+        if target == "onnx":
+            from keras_nnx.export.conversion.onnx import convert_to_onnx, save_onnx
+
+            proto = convert_to_onnx(
+                self.program.model, frozen, self.program.signature, self.options.opset, compact=compact
+            )
+            save_onnx(proto, path, self._properties())
+        else:
+            from keras_nnx.export.conversion.tflite import convert_to_tflite
+
+            convert_to_tflite(self.program, frozen, path, self.worker, allow_flex=self.options.allow_flex)
+
+    def _properties(self) -> dict[str, Any]:
+        """Return what an ONNX file says about itself."""
+        return {
+            "labels": list(self.options.labels),
+            "metadata": self.options.metadata,
+            "signature": self.program.signature.to_dict(),
+            "versions": versions(),
+        }
+
+    def _inspect(self, target: str, path: Path) -> dict[str, int]:
+        return inspect_artifact(
+            target, path, self.program.signature, self.program.model, allow_flex=self.options.allow_flex
+        )
+
+    def _prove_float32(self, target: str, path: Path) -> Any:
+        """Prove the float32 file; an ONNX file that is not right in its compact form is written the long way."""
+        try:
+            return self._prove(target, path, "float32", explain=target != "onnx")
+        except (ParityError, RuntimeFailureError) as error:
+            if target != "onnx":
+                raise
+            self._convert(target, path, compact=False)
+            self._inspect(target, path)
+            parity = self._prove(target, path, "float32", explain=True)
+            self.notes.append(
+                f"onnx: written operator by operator, since the file with fused operators was not right: {error}"
+            )
+            return parity
+
+    def _prove(self, target: str, path: Path, precision: str, *, explain: bool = False) -> Any:
+        runtime = open_runtime(target, path, self.worker)
+        try:
+            return prove(
+                target, precision, runtime, self.references, self.options.tolerance, self.options.sqnr_floor_db
+            )
+        except ParityError as error:
+            if explain:
+                layer, said = first_diverging_layer(self.program, target, self.references, error.probe, self.worker)
+                raise error.with_remedy(f"{said} {_WRITE_NOTHING}", layer) from error
+            raise error.with_remedy(_WRITE_NOTHING) from error
+
+    def _reduce(self, target: str, path: Path) -> tuple[str, ...]:
+        """Put a file of lower precision in the place of a float32 one, and return the layers that stay in float."""
+        precision = self.options.precision
+        kept: tuple[str, ...] = ()
+        with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
+            if precision == "int8":
+                kept = self._reduce_to_int8(target, path, Path(folder))
+            elif target == "tflite":
+                from keras_nnx.export.quantization.tflite import quantize_weights
+
+                quantize_weights(path, precision)
+            else:
+                from keras_nnx.export.quantization.onnx_weights import quantize_weights as quantize_onnx
+
+                quantize_onnx(path, precision, Path(folder))
+        if not inspection.is_smaller(path, target, precision):
+            raise UnsupportedModelError(
+                f"{target}: {precision} applies to none of the operators of this model: export it in float32."
+            )
+        return kept
+
+    def _reduce_to_int8(self, target: str, path: Path, folder: Path) -> tuple[str, ...]:
+        quantizer, floor = self._quantizer(target, path, folder), self.options.sqnr_floor_db
+        quantized = folder / f"quantized{path.suffix}"
+        kept: list[str] | None = []
+        if floor is not None:
+            kept = fewest_kept(
+                quantizer.layers, lambda some: self._signal_to_noise(target, quantizer, quantized, some), floor
+            )
+            if kept is None or len(kept) == len(quantizer.layers):
+                raise UnsupportedModelError(
+                    f"{target}: int8 does not reach a signal-to-noise ratio of {floor:g} dB with any layer in int8: "
+                    f"ask for less with sqnr_floor_db, or export in float32."
+                )
+        quantizer.write(quantized, kept or ())
+        path.write_bytes(quantized.read_bytes())
+        return tuple(kept or ())
+
+    def _quantizer(self, target: str, path: Path, folder: Path) -> StaticQuantizer:
+        assert self.samples is not None  # checked at the start
+        batch = self.program.signature.inputs[0].shape[0]
+        fixed = None if isinstance(batch, str) else batch
+        if target == "onnx":
+            from keras_nnx.export.quantization.onnx_static import OnnxStatic
+
+            return OnnxStatic(path, self.samples, folder, fixed)
+        from keras_nnx.export.quantization.tflite import TfliteStatic
+
+        return TfliteStatic(path, self.samples, self.program.model, fixed)
+
+    def _signal_to_noise(self, target: str, quantizer: StaticQuantizer, path: Path, kept: Collection[str]) -> float:
+        quantizer.write(path, kept)
+        runtime = open_runtime(target, path, self.worker)
+        return signal_to_noise(self.references, run_probes(target, "int8", runtime, self.references))
+
+
+def _flex(operators: dict[str, int]) -> str:
+    return ", ".join(sorted(name.removeprefix("CUSTOM ") for name in operators if inspection.has_flex([name])))

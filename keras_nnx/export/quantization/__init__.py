@@ -1,0 +1,1 @@
+"""Lower precisions, made from the float32 file of a format and proven like it."""

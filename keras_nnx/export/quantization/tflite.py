@@ -1,0 +1,139 @@
+"""Lower precisions for TFLite, by ai-edge-quantizer, from the float32 file."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import warnings
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_nnx._stderr import held_back_stderr
+from keras_nnx.export.errors import ConverterCrashError
+from keras_nnx.export.inspection import tflite_operators
+from keras_nnx.export.layer_paths import layer_path
+
+SMALLEST = 1024
+"""Weights of fewer numbers keep their precision: they would save nothing."""
+_BATCH = 32
+_EVERYTHING = ".*"
+_BITS = 8
+
+
+class TfliteStatic:
+    """Makes int8 files of a float32 one, calibrated on samples; inputs and outputs stay float32.
+
+    Args:
+        path: The float32 file.
+        samples: Real inputs by name, with a batch axis.
+        model: The model, to name its layers.
+        fixed_batch: The batch that the model takes, if it takes only one.
+
+    Raises:
+        ConverterCrashError: If ai-edge-quantizer cannot calibrate the model.
+    """
+
+    def __init__(
+        self, path: Path, samples: dict[str, np.ndarray], model: keras.Model, fixed_batch: int | None = None
+    ) -> None:
+        self._content = path.read_bytes()
+        self._tensors: dict[str, list[str]] = {}
+        for operator in tflite_operators(path):
+            # The names of results are the converter's own; those of the weights tell as well.
+            names = (*operator.outputs, *reversed(operator.inputs))
+            layer = next((found for name in names if (found := layer_path(model, name))), operator.outputs[0])
+            self._tensors.setdefault(layer, []).extend(operator.outputs)
+        self.layers = list(self._tensors)
+        batches = list(_batches(samples, fixed_batch or _BATCH))
+        try:
+            with _quiet():
+                self._ranges = self._quantizer(()).calibrate({"serving_default": batches})
+        except Exception as error:
+            raise _failed("int8", error) from error
+
+    def write(self, path: Path, kept: Collection[str] = ()) -> None:
+        """Write the int8 file with the layers `kept` in float."""
+        path.write_bytes(_run("int8", self._quantizer(kept), self._ranges))
+
+    def _quantizer(self, kept: Collection[str]) -> Any:
+        from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
+
+        names, without = qtyping.TFLOperationName, algorithm_manager.AlgorithmName.NO_QUANTIZE
+        result = quantizer.Quantizer(bytearray(self._content))
+        result.add_static_config(_EVERYTHING, names.ALL_SUPPORTED, _BITS, _BITS)
+        for end in (names.INPUT, names.OUTPUT):
+            result.update_quantization_recipe(_EVERYTHING, end, algorithm_key=without)
+        for layer in kept:
+            for tensor in self._tensors[layer]:
+                result.update_quantization_recipe(
+                    f"(^|;){re.escape(tensor)}(;|$)", names.ALL_SUPPORTED, algorithm_key=without
+                )
+        return result
+
+
+def quantize_weights(path: Path, precision: str) -> None:
+    """Replace a float32 file by one with smaller weights: in float16, or in int8 with ranges taken as it runs.
+
+    Raises:
+        ConverterCrashError: If ai-edge-quantizer cannot write it.
+    """
+    from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
+
+    everything = qtyping.TFLOperationName.ALL_SUPPORTED
+    result = quantizer.Quantizer(bytearray(path.read_bytes()))
+    if precision == "float16":
+        result.update_quantization_recipe(
+            _EVERYTHING,
+            everything,
+            qtyping.OpQuantizationConfig(
+                weight_tensor_config=qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
+                compute_precision=qtyping.ComputePrecision.FLOAT,
+                explicit_dequantize=True,
+                min_weight_elements=SMALLEST,
+            ),
+            algorithm_manager.AlgorithmName.FLOAT_CASTING,
+        )
+    else:
+        result.update_quantization_recipe(
+            _EVERYTHING,
+            everything,
+            qtyping.OpQuantizationConfig(
+                weight_tensor_config=qtyping.TensorQuantizationConfig(
+                    num_bits=_BITS, granularity=qtyping.QuantGranularity.CHANNELWISE
+                ),
+                compute_precision=qtyping.ComputePrecision.INTEGER,
+                min_weight_elements=SMALLEST,
+            ),
+        )
+    path.write_bytes(_run(precision, result, None))
+
+
+def _run(precision: str, quantizer: Any, ranges: Any) -> bytes:
+    try:
+        with _quiet():
+            result = quantizer.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+    except Exception as error:
+        raise _failed(precision, error) from error
+    return bytes(result.quantized_model)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the runtime's greeting, and its warning that a calibration takes memory, from the terminal."""
+    with warnings.catch_warnings(), held_back_stderr():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
+
+
+def _failed(precision: str, error: Exception) -> ConverterCrashError:
+    return ConverterCrashError(f"tflite: {precision} quantisation failed: {type(error).__name__}: {error}")
+
+
+def _batches(samples: dict[str, np.ndarray], batch: int) -> Iterator[dict[str, np.ndarray]]:
+    count = len(next(iter(samples.values())))
+    for start in range(0, max(1, count - count % batch), batch):
+        yield {name: value[start : start + batch] for name, value in samples.items()}
