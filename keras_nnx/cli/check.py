@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from keras_nnx.cli.export import Format, Formats, load
+from keras_nnx.cli.export import Format, Formats, Model, Unsafe
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A .keras file; it need not be trained.", show_default=False)],
+    model: Model,
     formats: Formats = None,
+    unsafe: Unsafe = False,
 ) -> None:
     """Say what stands in the way of an export, before the training: the layer, the operator and a remedy.
 
-    The model is converted for each format, and nothing is kept or proven.
+    The model need not be trained. It is converted for each format, and nothing is kept or proven.
 
     Example: keras-nnx check untrained.keras --format tflite
     """
-    from keras_nnx.export import check_exportable
+    from keras_nnx.export import check_exportable, load_model
 
     chosen = tuple(entry.value for entry in formats or Format)
-    findings = check_exportable(load(model), formats=chosen)
+    findings = check_exportable(load_model(model, safe_mode=not unsafe), formats=chosen)
     for finding in findings:
         typer.echo(str(finding))
     if findings:

@@ -22,6 +22,8 @@ class Precision(StrEnum):
     """Precisions."""
 
     float32 = "float32"
+    float16 = "float16"
+    int8_dynamic = "int8_dynamic"
     int8 = "int8"
 
 
@@ -36,55 +38,67 @@ Formats = Annotated[
 ]
 
 
+Model = Annotated[
+    Path, typer.Argument(help="A .keras file, or a SavedModel directory with a signature.", show_default=False)
+]
+Unsafe = Annotated[
+    bool, typer.Option("--unsafe", help="Leave the safe mode: run code that the model brings along. Own files only.")
+]
+
+
 def command(
-    model: Annotated[Path, typer.Argument(help="A .keras file.", show_default=False)],
+    model: Model,
     directory: Annotated[Path, typer.Argument(help="Where the artifacts go.", show_default=False)],
     formats: Formats = None,
-    precision: Annotated[Precision, typer.Option(help="int8 applies to ONNX and TFLite.")] = Precision.float32,
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            help="float16 and int8_dynamic make the weights smaller, int8 the activations too (needs samples)."
+        ),
+    ] = Precision.float32,
     calibration: Annotated[
         Path | None,
         typer.Option(help="A .npy file with real inputs, or a .npz with one array for each input, for int8."),
     ] = None,
+    floor: Annotated[
+        float | None,
+        typer.Option(help="The least signal-to-noise ratio in dB; int8 keeps the fewest layers in float for it."),
+    ] = None,
+    opset: Annotated[int | None, typer.Option(help="The ONNX opset.", show_default="the oldest that will do")] = None,
+    allow_flex: Annotated[
+        bool,
+        typer.Option("--allow-flex", help="Let a TFLite file hold operators of TensorFlow; it is not proven then."),
+    ] = False,
     labels: Annotated[Path | None, typer.Option(help="A text file with one class name a line.")] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Allowed difference in float32, times max(1, |reference|).", show_default="1e-5"),
+    ] = None,
+    unsafe: Unsafe = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export in the directory.")] = False,
 ) -> None:
-    """Export a .keras file, and prove every artifact in its own runtime.
+    """Export a model, and prove every artifact in its own runtime.
 
-    The file is loaded in Keras's safe mode: code that is stored in it does not run.
+    The file is loaded in safe mode: code that is stored in it does not run.
 
     Example: keras-nnx export model.keras build/model --format onnx --labels labels.txt
     """
-    from keras_nnx.export import export_model
+    from keras_nnx.export import export_model, load_model
 
-    trained = load(model)
-
-    samples = None
-    if calibration is not None:
-        samples = _read_arrays(calibration)
     report = export_model(
-        trained,
+        load_model(model, safe_mode=not unsafe),
         directory,
         formats=tuple(chosen.value for chosen in formats or Format),
         precision=precision.value,
-        calibration=samples,
+        calibration=None if calibration is None else _read_arrays(calibration),
+        sqnr_floor_db=floor,
+        opset=opset,
+        allow_flex=allow_flex,
         labels=_read_labels(labels) if labels else None,
+        tolerance=tolerance,
         overwrite=overwrite,
     )
     typer.echo(str(report))
-
-
-def load(path: Path) -> Any:
-    """Load a .keras file in Keras's safe mode."""
-    import keras
-
-    from keras_nnx.export import ExportError
-
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        raise ExportError(f"{path} is no .keras file: name one that model.save() wrote.")
-    try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
-        raise ExportError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
 def _read_labels(path: Path) -> list[str]:

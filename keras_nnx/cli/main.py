@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from keras_nnx._version import __version__
-from keras_nnx.cli import benchmark, check, demo, doctor, export, verify
+from keras_nnx.cli import benchmark, check, demo, doctor, export, inspect, verify
 from keras_nnx.cli._start import after_quiet_start
 
 # Recent versions of typer carry their own copy of click: its classes are reached through typer.
@@ -38,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (demo, check, export, verify, benchmark, doctor):
+for module in (demo, check, export, verify, benchmark, inspect, doctor):
     app.command(name=module.__name__.rpartition(".")[2])(after_quiet_start(module.command))
 
 

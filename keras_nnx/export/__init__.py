@@ -6,7 +6,7 @@ import importlib.util
 
 _MISSING = [
     package
-    for package in ("tensorflow", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert")
+    for package in ("tensorflow", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert", "ai_edge_quantizer")
     if importlib.util.find_spec(package) is None
 ]
 if _MISSING:
@@ -28,6 +28,8 @@ from keras_nnx.export.errors import (  # noqa: E402
     UnsupportedModelError,
     UnsupportedOperatorError,
 )
+from keras_nnx.export.inspect import Inspection, inspect_export  # noqa: E402
+from keras_nnx.export.loading import load_model  # noqa: E402
 from keras_nnx.export.lowering import register_decomposition, register_lowering  # noqa: E402
 from keras_nnx.export.proof.comparison import Parity  # noqa: E402
 from keras_nnx.export.report import Artifact, ExportReport, Latency  # noqa: E402
@@ -41,6 +43,7 @@ __all__ = [
     "ExportError",
     "ExportReport",
     "Finding",
+    "Inspection",
     "IntegrityError",
     "InvalidArtifactError",
     "Latency",
@@ -56,6 +59,8 @@ __all__ = [
     "benchmark_export",
     "check_exportable",
     "export_model",
+    "inspect_export",
+    "load_model",
     "register_decomposition",
     "register_lowering",
     "verify_export",

@@ -23,6 +23,7 @@ from keras_nnx.export.dimensions import explore
 from keras_nnx.export.directories import staged_directory, writing_to
 from keras_nnx.export.errors import CalibrationError, SignatureError
 from keras_nnx.export.job import Job
+from keras_nnx.export.loading import count_parameters
 from keras_nnx.export.lowering.control_flow import converted_calls, needs_conversion
 from keras_nnx.export.lowering.layers import lowered_layers
 from keras_nnx.export.manifest import ARTIFACT_NAMES, foreign_entry, versions, write_manifest
@@ -136,7 +137,7 @@ def export_model(
         report = ExportReport(
             directory=stage,
             model=model.name,
-            parameters=int(model.count_params()),
+            parameters=count_parameters(model),
             precision=precision,
             signature=program.signature,
             labels=options.labels,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,21 +35,18 @@ def inspect_onnx(path: Path, signature: Signature, model: keras.Model | None = N
     except Exception as error:
         raise InvalidArtifactError(f"onnx: {path.name} breaks the rules of the standard: {error}") from error
     counts: collections.Counter[str] = collections.Counter()
-    graphs = [proto.graph]
-    while graphs:
-        for node in graphs.pop().node:
-            if node.domain not in _STANDARD_DOMAINS:
-                raise UnsupportedOperatorError(
-                    layer_path(model, node.name) if model else "",
-                    f"{node.domain}.{node.op_type}",
-                    "onnx",
-                    "It is of a private domain, which other runtimes do not have.",
-                )
-            counts[node.op_type] += 1
-            graphs.extend(attribute.g for attribute in node.attribute if attribute.HasField("g"))
+    for node in onnx_nodes(proto.graph):
+        if node.domain not in _STANDARD_DOMAINS:
+            raise UnsupportedOperatorError(
+                layer_path(model, node.name) if model else "",
+                f"{node.domain}.{node.op_type}",
+                "onnx",
+                "It is of a private domain, which other runtimes do not have.",
+            )
+        counts[node.op_type] += 1
     found = {
-        "inputs": [_onnx_tensor(value) for value in proto.graph.input],
-        "outputs": [_onnx_tensor(value) for value in proto.graph.output],
+        "inputs": [onnx_tensor(value) for value in proto.graph.input],
+        "outputs": [onnx_tensor(value) for value in proto.graph.output],
     }
     expected = {
         "inputs": [(spec.name, list(spec.shape), spec.dtype) for spec in signature.inputs],
@@ -233,7 +230,17 @@ def _onnx_float_operators(path: Path) -> dict[str, int]:
     return dict(counts.most_common())
 
 
-def _onnx_tensor(value: Any) -> tuple[str, list[int | str], str]:
+def onnx_nodes(graph: Any) -> Iterator[Any]:
+    """Yield the nodes of a graph and of the graphs in it."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from onnx_nodes(attribute.g)
+
+
+def onnx_tensor(value: Any) -> tuple[str, list[int | str], str]:
+    """Return the name, the shape and the dtype of an input or output."""
     from onnx import helper
 
     tensor = value.type.tensor_type
