@@ -30,7 +30,7 @@ demo: $(STAMP)  ## train on real digits, export, prove, report (about two minute
 test: $(STAMP)  ## the whole test suite, but for the zoo
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not zoo" $(ARGS)
 
-zoo: $(STAMP)  ## export every layer of Keras, its applications and KerasHub's backbones (about half an hour)
+zoo: $(STAMP)  ## export every layer of Keras, its applications and KerasHub's backbones (about a quarter of an hour)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m zoo $(ARGS)
 
 support: $(STAMP)  ## write export/SUPPORT.md anew

@@ -210,3 +210,14 @@ def test_layer_paths_follow_nested_names():
     assert layer_path(model, "outer_1/inner_1/dense_1/MatMul:0") == "outer/inner/dense"
     assert layer_path(model, "StatefulPartitionedCall/outer/inner/dense/Relu") == "outer/inner/dense"
     assert layer_path(model, "elsewhere/Add") == ""
+
+
+def test_a_number_in_a_name_is_the_layers_own_or_tensorflows():
+    tensor = inputs = keras.Input((4,))
+    for _ in range(3):
+        tensor = keras.layers.Dense(4)(tensor)
+    model = keras.Model(inputs, tensor, name="net")
+    names = [layer.name for layer in model.layers[1:]]
+    for name in names:
+        assert layer_path(model, f"net/{name}/MatMul") == f"net/{name}"
+        assert layer_path(model, f"net_1/{name}_1/MatMul") == f"net/{name}"

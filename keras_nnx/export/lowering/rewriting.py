@@ -91,6 +91,8 @@ class _Walk:
         return [mapping[tensor.ref()] for tensor in outputs]
 
     def _write(self, operation: tf.Operation, inputs: list[tf.Tensor]) -> Sequence[tf.Tensor]:
+        if operation.type == "Identity" and not isinstance(inputs[0], tf.Tensor):
+            return inputs  # a table
         if operation.type in _CALLS:
             with tf.name_scope(f"{operation.name}/"):
                 return self._inline(operation.get_attr("f").name, inputs)
