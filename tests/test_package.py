@@ -24,6 +24,7 @@ PUBLIC_NAMES = {
         "data",
         "export",
         "export_model",
+        "inspect_export",
         "layers",
         "models",
         "verify_export",
@@ -51,6 +52,7 @@ PUBLIC_NAMES = {
         "ExportError",
         "ExportReport",
         "Finding",
+        "Inspection",
         "IntegrityError",
         "Latency",
         "InvalidArtifactError",
@@ -66,6 +68,8 @@ PUBLIC_NAMES = {
         "benchmark_export",
         "check_exportable",
         "export_model",
+        "inspect_export",
+        "load_model",
         "register_decomposition",
         "register_lowering",
         "verify_export",
@@ -100,7 +104,7 @@ def test_unknown_attribute():
 
 
 def test_dir_lists_the_lazy_names():
-    assert {"export_model", "data"} <= set(dir(nnx))
+    assert {"export_model", "inspect_export", "data"} <= set(dir(nnx))
 
 
 @pytest.mark.parametrize("value", list(public_objects()))

@@ -44,7 +44,8 @@ def newest_opset() -> int:
         graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "probe", values[:1], values[1:])
         proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
         proto.ir_version = helper.find_min_ir_version_for(proto.opset_import)
-        with contextlib.suppress(onnxruntime.capi.onnxruntime_pybind11_state.Fail), held_back_stderr():
+        # A refusal is an answer: it is caught before what was held back would be shown.
+        with held_back_stderr(), contextlib.suppress(onnxruntime.capi.onnxruntime_pybind11_state.Fail):
             onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
             return opset
     return CONVERTER_OPSET
