@@ -28,9 +28,9 @@ from keras_nnx.export.errors import (  # noqa: E402
     UnsupportedModelError,
     UnsupportedOperatorError,
 )
-from keras_nnx.export.inspect import Inspection, inspect_export  # noqa: E402
 from keras_nnx.export.loading import load_model  # noqa: E402
 from keras_nnx.export.lowering import register_decomposition, register_lowering  # noqa: E402
+from keras_nnx.export.overview import Inspection, inspect_export  # noqa: E402
 from keras_nnx.export.proof.comparison import Parity  # noqa: E402
 from keras_nnx.export.report import Artifact, ExportReport, Latency  # noqa: E402
 from keras_nnx.export.signature import Signature, TensorSignature  # noqa: E402

@@ -143,7 +143,7 @@ def write_onnx(proto: Any, path: Path) -> None:
     """Write a model as one file; if it is too large for that, with its weights in a second one beside it."""
     import onnx
 
-    if sum(len(value.raw_data) for value in proto.graph.initializer) < LARGEST_FILE:
+    if sum(value.ByteSize() for value in proto.graph.initializer) < LARGEST_FILE:
         path.write_bytes(proto.SerializeToString())
     else:
         onnx.save_model(proto, str(path), save_as_external_data=True, location=f"{path.name}.data", size_threshold=1024)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -63,15 +63,29 @@ def lowered_layers(model: keras.Model, target: str) -> Iterator[list[str]]:
     Yields:
         A list that gets a line for each layer whose lowering fails: its path and the reason.
     """
-    replaced: list[tuple[keras.layers.Layer, Any]] = []
     failed: list[str] = []
-    try:
-        for layer in model._flatten_layers():
-            lowering = _REGISTRY.get((type(layer), target))
-            if lowering is not None:
-                replaced.append((layer, vars(layer).get("call")))
-                object.__setattr__(layer, "call", functools.partial(_watched, failed, lowering, layer))
+
+    def lowered(layer: keras.layers.Layer) -> Any | None:
+        lowering = _REGISTRY.get((type(layer), target))
+        return None if lowering is None else functools.partial(_watched, failed, lowering, layer)
+
+    with replaced_calls(model._flatten_layers(), lowered):
         yield failed
+
+
+@contextlib.contextmanager
+def replaced_calls(
+    layers: Iterable[keras.layers.Layer], replacement: Callable[[keras.layers.Layer], Any | None]
+) -> Iterator[None]:
+    """Give layers another `call`, where `replacement` returns one, until the block is left."""
+    replaced: list[tuple[keras.layers.Layer, Any]] = []
+    try:
+        for layer in layers:
+            call = replacement(layer)
+            if call is not None:
+                replaced.append((layer, vars(layer).get("call")))
+                object.__setattr__(layer, "call", call)
+        yield
     finally:
         for layer, before in replaced:
             if before is None:

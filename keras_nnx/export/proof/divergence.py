@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_nnx.export.lowering.layers import float32_compute
+from keras_nnx.export.lowering.layers import float32_compute, replaced_calls
 from keras_nnx.export.proof.reference import Reference
 from keras_nnx.export.proof.runtimes import LiteRt, OnnxRuntime, SavedModelRuntime
 from keras_nnx.export.signature import Program, Signature, TensorSignature
@@ -93,10 +93,11 @@ def _tapped(program: Program) -> tuple[Program, dict[str, str]]:
 def _recorded(model: keras.Model) -> Iterator[list[tuple[str, Any]]]:
     """Record the float tensors that the layers of `model` return, in the order in which they return them."""
     record: list[tuple[str, Any]] = []
-    changed: list[tuple[keras.layers.Layer, Any]] = []
     graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
 
-    def watch(layer: keras.layers.Layer, before: Any) -> Any:
+    def watch(layer: keras.layers.Layer) -> Any:
+        before = layer.call
+
         def call(*arguments: Any, **more: Any) -> Any:
             result = before(*arguments, **more)
             for tensor in tf.nest.flatten(result):
@@ -107,17 +108,8 @@ def _recorded(model: keras.Model) -> Iterator[list[tuple[str, Any]]]:
 
         return call
 
-    try:
-        for layer in model._flatten_layers(include_self=False):
-            changed.append((layer, vars(layer).get("call")))
-            object.__setattr__(layer, "call", watch(layer, layer.call))
+    with replaced_calls(model._flatten_layers(include_self=False), watch):
         yield record
-    finally:
-        for layer, before in changed:
-            if before is None:
-                object.__delattr__(layer, "call")
-            else:
-                object.__setattr__(layer, "call", before)
 
 
 def _run(tapped: Program, target: str, inputs: dict[str, np.ndarray], worker: Worker) -> dict[str, np.ndarray]:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from keras_nnx.export.errors import ConverterCrashError
+from keras_nnx.export.quantization import SMALLEST
 from keras_nnx.export.quantization.onnx_static import quiet
 
 DYNAMIC_OPERATORS = ("MatMul", "Gemm")
 """Convolutions stay in float: ONNX Runtime's integer ones take several times as long."""
-SMALLEST = 1024
-"""Weights of fewer numbers keep their precision: they would save nothing."""
 
 
 def quantize_weights(path: Path, precision: str, folder: Path) -> None:

@@ -16,9 +16,8 @@ from keras_nnx._stderr import held_back_stderr
 from keras_nnx.export.errors import ConverterCrashError
 from keras_nnx.export.inspection import tflite_operators
 from keras_nnx.export.layer_paths import layer_path
+from keras_nnx.export.quantization import SMALLEST
 
-SMALLEST = 1024
-"""Weights of fewer numbers keep their precision: they would save nothing."""
 _BATCH = 32
 _EVERYTHING = ".*"
 _BITS = 8

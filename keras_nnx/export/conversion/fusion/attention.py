@@ -74,18 +74,21 @@ class _Attention:
     def write(self, masks: dict[tuple[str, Size], str]) -> None:
         """Replace it; `masks` has the masks that were made for others."""
         graph, like = self.graph, self.product
-        query, keys, values = (self._split(name) for name in (self.query, self.keys, self.values))
-        heads, size = self._heads(query), None
+        query, keys, values = (
+            self._split(name, perm)
+            for name, perm in ((self.query, _HEADS_FIRST), (self.keys, _KEYS_LAST), (self.values, _HEADS_FIRST))
+        )
+        heads = self._heads(query)
+        size: dict[str, int] = {}
         if query and keys and values and heads is not None:
             inputs = [query, keys, values]
             size = {"q_num_heads": heads, "kv_num_heads": heads}
         else:
             inputs = [self.query, self._keys_first(), self.values]
-            size = {}
         mask = self._mask(masks)
         options = {**size, **({} if self._is_default() else {"scale": self.scale})}
         new = graph.add("Attention", inputs + ([mask] if mask else []), like, **options)
-        merged = self._merged(heads) if size else None
+        merged = self._merged() if size else None
         if merged is not None:
             graph.replace(merged, new)
             return
@@ -108,11 +111,10 @@ class _Attention:
         last = (self.sizes.shape(self.query) or (ONE,))[-1]
         return not last.names and bool(np.isclose(self.scale, last.number**-0.5, rtol=1e-6))
 
-    def _split(self, name: str) -> str | None:
+    def _split(self, name: str, perm: list[int]) -> str | None:
         """Return the tensor of rank 3 that a query, key or value is made of by splitting its last axis into heads."""
-        wanted = _KEYS_LAST if name == self.keys else _HEADS_FIRST
         transpose = self.graph.made_by(name, "Transpose")
-        if transpose is None or list(attributes(transpose)["perm"]) != wanted:
+        if transpose is None or list(attributes(transpose)["perm"]) != perm:
             return None
         reshape = self.graph.made_by(transpose.input[0], "Reshape")
         if reshape is None:
@@ -135,7 +137,7 @@ class _Attention:
             return self.graph.add("Transpose", [node.input[0]], node, perm=_HEADS_FIRST)
         return self.graph.add("Transpose", [self.keys], self.product, perm=_TRANSPOSED)
 
-    def _merged(self, heads: int | None) -> str | None:
+    def _merged(self) -> str | None:
         """Return the tensor in which the heads of the result are put together again, if that is all that reads it."""
         readers = self.graph.readers(self.product.output[0])
         if len(readers) != 1 or readers[0].op_type != "Transpose" or self.graph.is_output(self.product.output[0]):

@@ -57,6 +57,12 @@ class OnnxGraph:
             return numpy_helper.to_array(node.attribute[0].t)
         return None
 
+    def described(self, name: str) -> tuple[int, tuple[int, ...]] | None:
+        """Return the type and the shape of a constant, without its values."""
+        node = self.made_by(name, "Constant")
+        value = self._constants.get(name) or (None if node is None else node.attribute[0].t)
+        return None if value is None else (value.data_type, tuple(value.dims))
+
     def scalar(self, name: str) -> float | None:
         """Return the value of a tensor that is one known number."""
         value = self.constant(name)

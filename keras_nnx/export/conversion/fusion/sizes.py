@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from keras_nnx.export.conversion.fusion.graph import OnnxGraph, attributes
 from keras_nnx.export.conversion.onnx_canonical import sorted_nodes
 
@@ -62,17 +64,17 @@ class Sizes:
     def shape(self, name: str) -> Shape | None:
         """Return the shape of a tensor, None if not even its rank is known."""
         if name not in self._shapes:
-            value = self._graph.constant(name)
-            if value is None:
+            found = self._graph.described(name)
+            if found is None:
                 return None
-            self._shapes[name] = tuple(Size(size) for size in value.shape)
+            self._shapes[name] = tuple(Size(size) for size in found[1])
         return self._shapes[name]
 
     def value(self, name: str) -> Shape | None:
         """Return the sizes that a tensor of integers holds, if all are known."""
         if name not in self._values:
-            value = self._graph.constant(name)
-            if value is None or value.dtype.kind != "i" or value.ndim > 1 or value.size > _MOST_VALUES:
+            value = self._small(name)
+            if value is None or value.dtype.kind != "i" or value.ndim > 1:
                 return None
             self._values[name] = tuple(Size(int(number)) for number in value.reshape(-1))
         return self._values[name]
@@ -113,7 +115,7 @@ class Sizes:
         types = {name: kind for name in node.input if name and (kind := self._type(name)) is not None}
         known = {}
         for name in node.input[1:]:
-            if (value := self._graph.constant(name)) is not None and value.size <= _MOST_VALUES:
+            if (value := self._small(name)) is not None:
                 known[name] = _tensor(value)
         found: dict[str, TypeProto] = {}
         complete = all(name in types for name in node.input if name)
@@ -137,11 +139,16 @@ class Sizes:
             self._reshape(node, shape)
 
     def _type(self, name: str) -> Any | None:
-        if name not in self._types and (value := self._graph.constant(name)) is not None:
+        if name not in self._types and (found := self._graph.described(name)) is not None:
             from onnx import helper
 
-            self._types[name] = helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+            self._types[name] = helper.make_tensor_type_proto(*found)
         return self._types.get(name)
+
+    def _small(self, name: str) -> np.ndarray | None:
+        """Return a constant that may be sizes; weights are not looked into."""
+        found = self._graph.described(name)
+        return self._graph.constant(name) if found is not None and math.prod(found[1]) <= _MOST_VALUES else None
 
     def _know(self, name: str, kind: Any) -> None:
         self._types[name] = kind
