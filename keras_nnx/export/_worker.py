@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import sys
+import threading
 import time
 from typing import Any
 
@@ -92,8 +93,16 @@ def _group(archive: Any) -> dict[str, dict[str, Any]]:
 TASKS = {task.__name__: task for task in (convert_tflite, run_saved_model, time_saved_model)}
 
 
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone, even in the middle of a task that never returns."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
 def main() -> None:
     """Answer requests until standard input closes."""
+    threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin:
