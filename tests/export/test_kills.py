@@ -1,6 +1,5 @@
 """Whatever moment an export is killed at, the directory holds one whole export, and nothing goes on running."""
 
-import os
 import random
 import signal
 import subprocess
