@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -134,5 +135,6 @@ def _table(handle: tf.Tensor, graph_def: Any) -> Table | None:
             keys, values = tf.raw_ops.LookupTableExportV2(table_handle=handle, Tkeys=keys_type, Tvalues=values_type)
         except tf.errors.InvalidArgumentError:  # those of another table
             continue
-        return Table(keys.numpy(), values.numpy())
+        order = np.argsort(keys.numpy(), kind="stable")  # a table gives them in another order in each process
+        return Table(keys.numpy()[order], values.numpy()[order])
     return None

@@ -52,6 +52,19 @@ def test_artifacts_compute_what_the_model_computes(exported, classifier, picture
     np.testing.assert_allclose(answers, np.asarray(classifier(pictures)), atol=1e-6)
 
 
+def test_a_saved_model_is_a_layer_of_keras_and_can_be_trained_on(exported, classifier, pictures):
+    path = exported.artifacts["saved_model"].path
+    layer = keras.layers.TFSMLayer(path, call_endpoint="serve")
+    np.testing.assert_allclose(layer({"image": pictures[:3]})["scores"], classifier(pictures[:3]), rtol=1e-5)
+    loaded = tf.saved_model.load(path)
+    assert [tuple(variable.shape) for variable in loaded.variables] == [v.shape for v in classifier.variables]
+    with tf.GradientTape() as tape:
+        answer = tf.reduce_max(loaded.serve({"image": pictures[:3]})["scores"])
+    gradients = tape.gradient(answer, loaded.trainable_variables)
+    assert len(gradients) == len(classifier.trainable_variables)
+    assert all(gradient is not None for gradient in gradients)
+
+
 def test_reports_as_json_html_and_text(exported, tmp_path):
     exported.to_json(tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text())["artifacts"]["onnx"]["parity"]["passed"]

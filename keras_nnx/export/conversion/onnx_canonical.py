@@ -26,11 +26,14 @@ def canonicalize(graph: Any, model: keras.Model) -> None:
 
 def _rewrite(graph: Any, model: keras.Model, names: dict[str, str], counts: collections.Counter[str]) -> None:
     """Sort and name one graph; `names` has what it takes from around it, and its own inputs and outputs."""
+    _share_results(graph)
     constants = {value.name: value for value in graph.initializer}
     nodes = sorted_nodes(graph)
     used: dict[str, Any] = {}
+    readers = collections.Counter(name for node in nodes for name in _needs(node))
+    own = {name for name in constants if readers[name] == 1}  # of equal constants one is left, whichever it was
     for node in nodes:
-        kind = f"{_layer(node, constants, model)}/{node.op_type}".lstrip("/")
+        kind = f"{_layer(node, own, model)}/{node.op_type}".lstrip("/")
         counts[kind] += 1
         node.name = f"{kind}_{counts[kind]}"
         node.doc_string = ""
@@ -53,9 +56,56 @@ def _rewrite(graph: Any, model: keras.Model, names: dict[str, str], counts: coll
     graph.node.extend(kept_nodes)
 
 
-def _layer(node: Any, constants: dict[str, Any], model: keras.Model) -> str:
-    """Return the layer of a node: by its own name, or, if tf2onnx made it, by that of its weights."""
-    names = [node.name, *(name for name in node.input if name in constants)]
+def _share_results(graph: Any) -> None:
+    """Let the first of several results that are one tensor be that tensor, and the others copies of it."""
+    from onnx import helper
+
+    makers = {name: node for node in graph.node for name in node.output if name}
+    sources = {name: source for name in makers if (source := _source(name, makers)) in makers}
+    results: dict[str, list[str]] = {}
+    for place, value in enumerate(graph.output):
+        if value.name in sources:
+            same = results.setdefault(sources[value.name], [])
+            if value.name in same:  # the body of a loop may return a tensor twice
+                value.name = f"{value.name}__{place}"
+            same.append(value.name)
+    names = {source: results.get(source, [source])[0] for source in sources.values()}
+    kept = [node for node in graph.node if node.op_type != "Identity" or node.output[0] not in sources]
+    copies = [
+        helper.make_node("Identity", [same[0]], [name], name=makers[source].name)
+        for source, same in results.items()
+        for name in same[1:]
+    ]
+    for node in kept:
+        node.output[:] = [names.get(name, name) for name in node.output]
+    kept = [_copy(node) for node in kept]
+    del graph.node[:]
+    graph.node.extend([*kept, *copies])
+    _read_as(graph, {name: names[source] for name, source in sources.items()}, but=len(kept))
+
+
+def _source(name: str, makers: dict[str, Any]) -> str:
+    """Return what a tensor is a copy of."""
+    while name in makers and makers[name].op_type == "Identity":
+        name = makers[name].input[0]
+    return name
+
+
+def _read_as(graph: Any, names: dict[str, str], but: int | None = None) -> None:
+    """Let the nodes of a graph up to the place `but`, and the graphs in them, read tensors under other names."""
+    for node in graph.node[:but]:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _read_as(attribute.g, names)
+                own = {name for inner in attribute.g.node for name in inner.output}
+                for value in attribute.g.output:
+                    value.name = value.name if value.name in own else names.get(value.name, value.name)
+
+
+def _layer(node: Any, own: set[str], model: keras.Model) -> str:
+    """Return the layer of a node: by its own name, or, if tf2onnx made it, by that of constants that only it reads."""
+    names = [node.name, *(name for name in node.input if name in own)]
     return next((path for name in names if (path := layer_path(model, name))), "")
 
 
@@ -82,6 +132,8 @@ def _rewrite_inner(
     _rewrite(graph, model, inner, counts)
     for value in (*graph.input, *graph.output):
         value.name = inner.get(value.name, value.name)
+        for dimension in value.type.tensor_type.shape.dim:
+            dimension.ClearField("dim_param")  # numbered by all that was converted before
 
 
 def sorted_nodes(graph: Any) -> list[Any]:

@@ -4,32 +4,52 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
-
+from keras_nnx.export.conversion.saved_model_canonical import canonicalize
 from keras_nnx.export.errors import UnsupportedModelError
 from keras_nnx.export.lowering.graphs import FrozenGraph
 from keras_nnx.export.lowering.layers import float32_compute
 from keras_nnx.export.signature import Program
-from keras_nnx.export.tracing import tensor_specifications, traceable
+from keras_nnx.export.tracing import tensor_specifications
 
 
 def write_saved_model(program: Program, path: Path) -> None:
-    """Write the model with its variables; signature `serving_default` takes and returns the tensors by name."""
-    archive = keras.export.ExportArchive()
-    archive.track(program.model)
+    """Write the model with its variables; signature `serving_default` takes and returns the tensors by name.
+
+    What is loaded has `serve`, `variables`, `trainable_variables` and `non_trainable_variables`, as what Keras exports
+    has. `keras.export.ExportArchive` is not used since it saves variables in an order that changes from run to run.
+    """
+    import tensorflow as tf
+
+    root = tf.__internal__.tracking.AutoTrackable()
     with float32_compute(program.model):
-        archive.add_endpoint("serve", traceable(program), input_signature=[tensor_specifications(program)])
-        try:
-            archive.write_out(str(path), verbose=False)  # this is where the endpoint is traced
-        except ValueError as error:
-            if "root scope name" not in str(error):
-                raise
-            raise UnsupportedModelError(
-                f"saved_model: TensorFlow takes no variable of this name: {error} Give the layer a name= that begins "
-                f"with a letter."
-            ) from error
+        root.serve = tf.function(program.call, [tensor_specifications(program)], autograph=False)
+        concrete = root.serve.get_concrete_function()
+    variables = [variable.value for variable in program.model.variables]
+    known = {id(variable) for variable in variables}
+    others = sorted(
+        (variable for variable in concrete.variables if id(variable) not in known),
+        key=lambda variable: (variable.name, tuple(variable.shape)),
+    )
+    root.variables = [*variables, *others]
+    root.trainable_variables = [variable.value for variable in program.model.trainable_variables]
+    root.non_trainable_variables = [variable.value for variable in program.model.non_trainable_variables]
+    root.tables = [
+        part
+        for part in tf.train.TrackableView(program.model).descendants()
+        if isinstance(part, tf.saved_model.experimental.TrackableResource)
+    ]
+    try:
+        tf.saved_model.save(root, str(path), signatures={"serving_default": concrete})
+    except ValueError as error:
+        if "root scope name" not in str(error):
+            raise
+        raise UnsupportedModelError(
+            f"saved_model: TensorFlow takes no variable of this name: {error} Give the layer a name= that begins "
+            f"with a letter."
+        ) from error
     if not any((path / "assets").iterdir()):
         (path / "assets").rmdir()  # an archive or a version control would lose it, and nothing reads it
+    canonicalize(path)
 
 
 def write_frozen_saved_model(program: Program, frozen: FrozenGraph, path: Path) -> None:
