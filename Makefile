@@ -10,7 +10,7 @@ WORKERS ?= auto
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install demo test zoo support check format docs build lock clean
+.PHONY: help install demo test zoo bench support check format docs build lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: $(STAMP)  ## the whole test suite, but for the zoo
 
 zoo: $(STAMP)  ## export every layer of Keras, its applications and KerasHub's backbones (about a quarter of an hour)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m zoo $(ARGS)
+
+bench: $(STAMP)  ## latency, size, time and memory beside stock Keras, in turns (half an hour)
+	$(BIN)/python -m tests.bench $(ARGS)
 
 support: $(STAMP)  ## write export/SUPPORT.md anew
 	$(BIN)/python -m tests.zoo.support
