@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_nnx.export import inspection
+from keras_nnx.export._worker import release
 from keras_nnx.export.arguments import Options
 from keras_nnx.export.benchmark import measure_latency
 from keras_nnx.export.conversion.saved_model import write_saved_model
@@ -90,21 +91,30 @@ class Job:
         )
 
     def _convert(self, target: str, path: Path, *, compact: bool = True) -> None:
+        self._write(target, path, compact)
+        release()
+
+    def _write(self, target: str, path: Path, compact: bool) -> None:
         if target == "saved_model":
             write_saved_model(self.program, path)
             return
-        frozen = trace(self.program, target)
         if target == "onnx":
             from keras_nnx.export.conversion.onnx import convert_to_onnx, save_onnx
 
             proto = convert_to_onnx(
-                self.program.model, frozen, self.program.signature, self.options.opset, compact=compact
+                self.program.model,
+                trace(self.program, target),
+                self.program.signature,
+                self.options.opset,
+                compact=compact,
             )
             save_onnx(proto, path, self._properties())
         else:
             from keras_nnx.export.conversion.tflite import convert_to_tflite
 
-            convert_to_tflite(self.program, frozen, path, self.worker, allow_flex=self.options.allow_flex)
+            convert_to_tflite(
+                self.program, trace(self.program, target), path, self.worker, allow_flex=self.options.allow_flex
+            )
 
     def _properties(self) -> dict[str, Any]:
         """Return what an ONNX file says about itself."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from keras_nnx.export.errors import ExportError, SignatureError, UnsupportedModelError
 from keras_nnx.export.layer_paths import layer_path
@@ -16,6 +15,7 @@ from keras_nnx.export.lowering import stock as _stock  # noqa: F401  (decorators
 from keras_nnx.export.lowering.graphs import FrozenGraph, Table, needed_operations
 from keras_nnx.export.lowering.layers import float32_compute, lowered_layers
 from keras_nnx.export.lowering.rewriting import rewrite
+from keras_nnx.export.lowering.weights import Variable
 from keras_nnx.export.signature import Program
 
 
@@ -32,8 +32,7 @@ def traceable(program: Program) -> tf.types.experimental.PolymorphicFunction:
 
 
 def trace(program: Program, target: str) -> FrozenGraph:
-    """Trace `program` with the lowerings for `target`, put its variables in as constants, decompose its operators."""
-    names = [spec.name for spec in program.signature.outputs]
+    """Trace `program` with the lowerings for `target`, put the values of its variables in, decompose its operators."""
     with float32_compute(program.model), lowered_layers(program.model, target) as failed:
         try:
             traced = tf.compat.v1.wrap_function(program.call, [tensor_specifications(program)])
@@ -41,15 +40,12 @@ def trace(program: Program, target: str) -> FrozenGraph:
             if not failed:
                 raise
             raise ExportError(f"{target}: the lowering of the layer {failed[0]}") from error
-    results = [traced.structured_outputs[name] for name in names]
-    # Only what the outputs need: assignments of other variables cannot be frozen.
-    pruned = traced.prune([tensor for tensor in traced.inputs if tensor.dtype != tf.resource], results)
-    frozen = convert_variables_to_constants_v2(pruned, lower_control_flow=False)
     captures = _captured_values(traced)
-    arguments = [tensor for tensor in frozen.inputs if tensor.op.name not in captures]
+    arguments = [tensor for tensor in traced.inputs if tensor.op.name not in captures]
     # A flattened dict is in the order of its sorted keys.
     inputs = dict(zip(sorted(spec.name for spec in program.signature.inputs), arguments, strict=True))
-    return rewrite(frozen.graph, inputs, dict(zip(names, frozen.outputs, strict=True)), target, program.model, captures)
+    outputs = {spec.name: traced.structured_outputs[spec.name] for spec in program.signature.outputs}
+    return rewrite(traced.graph, inputs, outputs, target, program.model, captures)
 
 
 def refuse_state(program: Program) -> None:
@@ -111,18 +107,17 @@ def _assigns(operation: Any) -> bool:
 
 
 def _captured_values(concrete: Any) -> dict[str, Any]:
-    """Return the eager tensors that the trace captured, by their placeholders, and the contents of lookup tables.
-
-    Freezing sees to variables only.
-    """
-    variables = {id(variable.handle) for variable in concrete.variables}
+    """Return what the trace captured, by its placeholders: arrays, variables and the contents of lookup tables."""
+    values = {id(variable.handle): Variable(variable.read_value()) for variable in concrete.variables}
     graph_def = concrete.graph.as_graph_def()
     captured: dict[str, Any] = {}
     for external, internal in concrete.graph.captures:
-        if external.dtype == tf.resource and id(external) not in variables:
+        if id(external) in values:
+            captured[internal.op.name] = values[id(external)]
+        elif external.dtype == tf.resource:
             captured[internal.op.name] = _table(external, graph_def)
-        elif external.dtype not in (tf.resource, tf.variant):
-            captured[internal.op.name] = external.numpy()
+        elif external.dtype != tf.variant:
+            captured[internal.op.name] = np.asarray(external.numpy())
     return captured
 
 

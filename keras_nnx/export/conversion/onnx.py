@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_nnx._stderr import held_back_stderr
 from keras_nnx._version import __version__
@@ -77,7 +78,9 @@ def convert_to_onnx(
     with _quiet() as errors:
         try:
             with tf.Graph().as_default():
-                graph_def = tf_loader.tf_optimize(inputs, outputs, frozen.graph_def)
+                held = [f"{name}:0" for name in frozen.weights]
+                graph_def = tf_loader.tf_optimize([*inputs, *held], outputs, frozen.graph_def)
+            _make_constants(graph_def, frozen.weights)
             with tf.Graph().as_default() as graph:
                 tf.graph_util.import_graph_def(graph_def, name="")
                 converted = tfonnx.process_tf_graph(
@@ -86,6 +89,7 @@ def convert_to_onnx(
                     input_names=inputs,
                     output_names=outputs,
                     custom_op_handlers={kind: (_select, []) for kind in ("Select", "SelectV2")},
+                    const_node_values=_Contents(frozen.weights),
                 )
                 proto = optimize(converted).make_model(model.name)
         except Exception as error:
@@ -110,6 +114,26 @@ def convert_to_onnx(
     # Whatever tf2onnx writes means the same in all later opsets; it writes none of the two operators that changed.
     _stamp(proto, opset or max([CONVERTER_OPSET, *(SINCE.get(node.op_type, 0) for node in proto.graph.node)]))
     return proto
+
+
+def _make_constants(graph_def: Any, weights: dict[str, np.ndarray]) -> None:
+    """Make constants of the placeholders of weights, with values that tf2onnx takes from elsewhere."""
+    import tensorflow as tf
+
+    for node in graph_def.node:
+        if node.name in weights:
+            node.op = "Const"
+            node.ClearField("attr")
+            node.attr["dtype"].type = tf.as_dtype(weights[node.name].dtype).as_datatype_enum
+            node.attr["value"].tensor.dtype = node.attr["dtype"].type
+            node.attr["value"].tensor.tensor_shape.CopyFrom(tf.TensorShape(weights[node.name].shape).as_proto())
+
+
+class _Contents(dict[str, Any]):
+    """The bytes of weights by name, made when they are asked for."""
+
+    def __getitem__(self, name: str) -> bytes:
+        return super().__getitem__(name).tobytes()
 
 
 def _select(context: Any, node: Any, _name: str, _arguments: Any) -> None:

@@ -11,6 +11,14 @@ from tf2onnx.optimizer.transpose_optimizer import TransposeOptimizer
 
 def optimize(graph: Any) -> Any:
     """Run tf2onnx's optimizers on its graph, with the careful one for transpositions."""
+
+    def update_proto(storage: Any = None) -> None:
+        """Bring the description of nodes up to date; that of constants is never read, and each time a copy of them."""
+        for node in graph.get_nodes():
+            if not node.is_const():
+                node.update_proto(storage)
+
+    graph.update_proto = update_proto
     passes = {**optimizer._get_optimizers(), "optimize_transpose": CarefulTransposes}
     return optimizer.optimize_graph(graph, catch_errors=False, optimizers=passes)
 

@@ -57,16 +57,18 @@ def write_frozen_saved_model(program: Program, frozen: FrozenGraph, path: Path) 
     import tensorflow as tf
 
     names = sorted(frozen.outputs)
+    weights = {f"{name}:0": tf.Variable(value, trainable=False) for name, value in frozen.weights.items()}
 
     @tf.function(autograph=False)
     def run(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         mapped = {tensor: inputs[name] for name, tensor in frozen.inputs.items()}
+        mapped |= {tensor: variable.read_value() for tensor, variable in weights.items()}
         wanted = [frozen.outputs[name] for name in names]
         results = tf.graph_util.import_graph_def(frozen.graph_def, mapped, wanted, name="")
         return dict(zip(names, results, strict=True))
 
     module = tf.Module()
-    module.run = run
+    module.run, module.weights = run, list(weights.values())
     concrete = run.get_concrete_function(tensor_specifications(program))
     # Gradients mean nothing to the converter, and those of frozen values cannot be traced.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)

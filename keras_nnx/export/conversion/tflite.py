@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import re
 import tempfile
 from pathlib import Path
 
+from keras_nnx.export._worker import release
 from keras_nnx.export.conversion.saved_model import write_frozen_saved_model
 from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
@@ -33,6 +35,8 @@ def convert_to_tflite(
     with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
         source = Path(folder, "saved_model")
         write_frozen_saved_model(program, frozen, source)
+        frozen = dataclasses.replace(frozen, weights={})
+        release()
         try:
             worker.call(
                 "convert_tflite",

@@ -19,11 +19,15 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class FrozenGraph:
-    """A graph without variables, and the tensors that stand for the inputs and outputs, by name."""
+    """A graph without variables, and the tensors that stand for the inputs and outputs, by name.
+
+    Large weights are not in it: `weights` has their values, by the names of the placeholders that stand for them.
+    """
 
     graph_def: Any
     inputs: dict[str, str]
     outputs: dict[str, str]
+    weights: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 def needed_operations(start: list[tf.Operation]) -> set[tf.Operation]:

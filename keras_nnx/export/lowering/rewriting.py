@@ -13,12 +13,15 @@ from tensorflow.python.framework.function_def_to_graph import function_def_to_gr
 from keras_nnx.export.errors import ExportError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering import complex_numbers
+from keras_nnx.export.lowering.folding import fold
 from keras_nnx.export.lowering.graphs import FrozenGraph, needed_operations, pruned
 from keras_nnx.export.lowering.operators import decomposition
+from keras_nnx.export.lowering.weights import Variable, Weights
 
 _COMPLEX64 = tf.complex64.as_datatype_enum
 _FLOAT = tf.compat.v1.AttrValue(type=tf.float32.as_datatype_enum)
 _COMPLEX = "It computes with complex numbers, which no target has: keep the real and the imaginary part apart."
+_READS = ("ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VariableShape")
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _LOOPS = ("While", "StatelessWhile")
 _BRANCHES = ("If", "StatelessIf", "Case", "StatelessCase")
@@ -44,10 +47,11 @@ def rewrite(
         outputs: Its results by the names that they get.
         target: `"onnx"` or `"tflite"`.
         model: The model that was traced, to name its layers.
-        captures: Arrays or tables that the other placeholders stand for, by the names of their operations.
+        captures: Arrays, variables or tables that the other placeholders stand for, by the names of their operations.
     """
-    walk = _Walk(graph, target, model)
     with tf.Graph().as_default() as result:
+        weights = Weights()
+        walk = _Walk(graph, target, model, weights)
         mapping: dict[Any, Any] = {}
         for index, tensor in enumerate(inputs.values()):
             mapping[tensor.ref()] = tf.compat.v1.placeholder(tensor.dtype, tensor.shape, name=f"argument_{index}")
@@ -55,7 +59,7 @@ def rewrite(
         for name, value in (captures or {}).items():
             if name not in there:
                 continue  # no output needs it
-            known = tf.constant(value, name=name) if isinstance(value, np.ndarray | np.generic) else value
+            known = weights.constant(value, name) if isinstance(value, np.ndarray) else value
             mapping[graph.get_operation_by_name(name).outputs[0].ref()] = known
         written = walk.body(graph, mapping, list(outputs.values()))
         # An identity each: an input that is passed through, or one result under two names, are results of their own.
@@ -63,17 +67,22 @@ def rewrite(
     placeholders = {name: mapping[tensor.ref()] for name, tensor in inputs.items()}
     # A decomposition may read past the operator before it, which is then needed no more.
     ends = [tensor.op.name for tensor in (*placeholders.values(), *results)]
+    graph_def, values = fold(result, weights.values, results)
+    graph_def = pruned(graph_def, ends)
+    present = {node.name for node in graph_def.node}
     return FrozenGraph(
-        graph_def=pruned(result.as_graph_def(), ends),
+        graph_def=graph_def,
         inputs={name: tensor.name for name, tensor in placeholders.items()},
         outputs={name: tensor.name for name, tensor in zip(outputs, results, strict=True)},
+        weights={name: value for name, value in values.items() if name in present},
     )
 
 
 class _Walk:
     """Writes bodies into the default graph; knows the functions of the graph that it reads."""
 
-    def __init__(self, source: tf.Graph, target: str, model: keras.Model | None) -> None:
+    def __init__(self, source: tf.Graph, target: str, model: keras.Model | None, weights: Weights) -> None:
+        self._weights = weights
         self._model = model
         self._source = source
         self._library = {function.signature.name: function for function in source.as_graph_def().library.function}
@@ -91,8 +100,10 @@ class _Walk:
         return [mapping[tensor.ref()] for tensor in outputs]
 
     def _write(self, operation: tf.Operation, inputs: list[tf.Tensor]) -> Sequence[tf.Tensor]:
+        if operation.type in _READS and isinstance(inputs[0], Variable):
+            return [self._read(operation, *inputs)]
         if operation.type == "Identity" and not isinstance(inputs[0], tf.Tensor):
-            return inputs  # a table
+            return inputs  # a table or a variable
         if operation.type in _CALLS:
             with tf.name_scope(f"{operation.name}/"):
                 return self._inline(operation.get_attr("f").name, inputs)
@@ -107,6 +118,16 @@ class _Walk:
             return self._loop(operation, inputs)
         if operation.type in _BRANCHES:
             return self._branch(operation, inputs)
+        return self._decompose(operation, inputs)
+
+    def _decompose(self, operation: tf.Operation, inputs: list[tf.Tensor]) -> Sequence[tf.Tensor]:
+        if any(isinstance(value, Variable) for value in inputs):
+            raise UnsupportedOperatorError(
+                layer_path(self._model, operation.name),
+                operation.type,
+                self._target,
+                "It works on a variable, which a file does not have: read its value first.",
+            )
         replace = decomposition(operation.type, self._target)
         if replace is None:
             return _copy(operation, inputs)
@@ -120,6 +141,21 @@ class _Walk:
                 f"for each output of {operation.name!r}, but returned {type(written).__name__}."
             )
         return written
+
+    def _read(self, operation: tf.Operation, variable: Variable, *indices: tf.Tensor) -> Any:
+        """Return what an operation reads of a variable."""
+        if operation.type == "VariableShape":
+            return tf.constant(variable.value.shape.as_list(), operation.outputs[0].dtype)
+        value = self._weights.read(variable, operation.name)
+        if operation.type == "ReadVariableOp":
+            return value
+        if operation.type == "ResourceGather":
+            batch = operation.get_attr("batch_dims")
+            gathered = tf.raw_ops.GatherV2(
+                params=value, indices=indices[0], axis=batch, batch_dims=batch, name=operation.name
+            )
+            return self._decompose(gathered.op, list(gathered.op.inputs))[0]
+        return tf.raw_ops.GatherNd(params=value, indices=indices[0], name=operation.name)
 
     def _graph(self, name: str) -> Any:
         with self._source.as_default():

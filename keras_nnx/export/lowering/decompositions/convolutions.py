@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
 
 from keras_nnx.export.lowering.graphs import axis_size
@@ -40,17 +39,14 @@ def dilated_transposed_convolution(
     if (down, across) == (1, 1) or operation.get_attr("data_format") != b"NHWC":
         return NotImplemented
     height, width, outputs, inputs = kernel.shape.as_list()
-    source = kernel.op.inputs[0] if kernel.op.type in ("ExpandDims", "Reshape") else kernel
-    known = tf.get_static_value(source)
-    if known is None:
-        return NotImplemented
-    known = known.reshape(kernel.shape)
-    wide = np.zeros(((height - 1) * down + 1, (width - 1) * across + 1, outputs, inputs), known.dtype)
-    wide[::down, ::across] = known
+    apart = tf.reshape(kernel, [height, 1, width, 1, outputs, inputs])
+    apart = tf.pad(apart, [[0, 0], [0, down - 1], [0, 0], [0, across - 1], [0, 0], [0, 0]])
+    wide = tf.reshape(apart, [height * down, width * across, outputs, inputs])
+    wide = wide[: (height - 1) * down + 1, : (width - 1) * across + 1]
     return [
         tf.raw_ops.Conv2DBackpropInput(
             input_sizes=size,
-            filter=tf.constant(wide),
+            filter=wide,
             out_backprop=x,
             strides=operation.get_attr("strides"),
             padding=operation.get_attr("padding").decode(),
