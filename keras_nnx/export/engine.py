@@ -133,7 +133,9 @@ def export_model(
         probes = make_probes(exploration, samples, many=precision != "float32")
         references, chaotic = steady(program, make_references(program, probes))
         job = Job(program, stage, options, worker, samples, references)
-        artifacts = {name: job.make(name) for name in FORMATS if name in formats}
+        # Backwards: what a child process has run of a SavedModel stays in its memory, and the converter needs the most.
+        made = {name: job.make(name) for name in reversed(FORMATS) if name in formats}
+        artifacts = {name: made[name] for name in FORMATS if name in made}
         report = ExportReport(
             directory=stage,
             model=model.name,

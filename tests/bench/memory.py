@@ -1,19 +1,13 @@
 """The memory of a process and all that it starts."""
 
-import os
 import subprocess
 import threading
 import time
 from pathlib import Path
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-
 
 def run(command):
-    """Run `command`; return what it printed and the largest sum of resident bytes of it and its children.
-
-    Pages that processes share are counted for each, so the truth is no more than this.
-    """
+    """Run `command`; return what it printed and the most bytes that it and its children had in memory at one time."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         peak = [0]
         watcher = threading.Thread(target=_watch, args=(process, peak))
@@ -27,7 +21,7 @@ def run(command):
 
 def _watch(process, peak):
     while process.poll() is None:
-        peak[0] = max(peak[0], sum(_resident(member) for member in _family(process.pid)))
+        peak[0] = max(peak[0], sum(_share(member) for member in _family(process.pid)))
         time.sleep(0.02)
 
 
@@ -46,8 +40,10 @@ def _family(root):
     return family
 
 
-def _resident(process):
+def _share(process):
+    """Return the bytes in memory of a process; of what it shares with others, its part."""
     try:
-        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return 0  # it has ended
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import logging
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import numpy as np
 
 from keras_nnx._stderr import held_back_stderr
 from keras_nnx._version import __version__
+from keras_nnx.export._worker import release
 from keras_nnx.export.conversion.fusion import SINCE, fuse
 from keras_nnx.export.conversion.onnx_canonical import canonicalize
 from keras_nnx.export.conversion.onnx_guards import guard
@@ -29,6 +31,8 @@ CONVERTER_OPSET = 18
 """What tf2onnx writes; its own ceiling."""
 LARGEST_FILE = 1_800_000_000
 """Bytes of weights in one file; what describes them has to fit into the 2 GB of the format as well."""
+_APART = 100_000
+"""Numbers of a weight that nothing looks into until it is written."""
 PREFERRED_OPSET = 23
 """The newest that is written unasked: the first with one operator for an attention."""
 
@@ -68,13 +72,33 @@ def convert_to_onnx(
         UnsupportedOperatorError: If an operator has no translation.
         ConverterCrashError: If tf2onnx fails in another way.
     """
+    inputs = [frozen.inputs[spec.name] for spec in signature.inputs]
+    outputs = [frozen.outputs[spec.name] for spec in signature.outputs]
+    proto, weights = _translate(model, frozen, inputs, outputs)
+    del frozen
+    release()
+    _refuse_untranslated(model, proto)
+    _name_interface(proto, signature, inputs, outputs)
+    if compact:
+        _stamp(proto, opset or min(PREFERRED_OPSET, newest_opset()))
+        fuse(proto, proto.opset_import[0].version)
+    guard(proto.graph)
+    canonicalize(proto.graph, model)
+    # Whatever tf2onnx writes means the same in all later opsets; it writes none of the two operators that changed.
+    _stamp(proto, opset or max([CONVERTER_OPSET, *(SINCE.get(node.op_type, 0) for node in proto.graph.node)]))
+    _put_in(proto.graph, weights)
+    return proto
+
+
+def _translate(
+    model: keras.Model, frozen: FrozenGraph, inputs: list[str], outputs: list[str]
+) -> tuple[Any, dict[str, bytes]]:
+    """Return what tf2onnx makes of a frozen graph, and the largest weights, which every copy would copy, beside it."""
     import tensorflow as tf
     from tf2onnx import tf_loader, tfonnx
 
     from keras_nnx.export.conversion.onnx_transposes import optimize
 
-    inputs = [frozen.inputs[spec.name] for spec in signature.inputs]
-    outputs = [frozen.outputs[spec.name] for spec in signature.outputs]
     with _quiet() as errors:
         try:
             with tf.Graph().as_default():
@@ -91,7 +115,9 @@ def convert_to_onnx(
                     custom_op_handlers={kind: (_select, []) for kind in ("Select", "SelectV2")},
                     const_node_values=_Contents(frozen.weights),
                 )
-                proto = optimize(converted).make_model(model.name)
+                optimized = optimize(converted)
+                apart = _take_out(optimized)
+                return optimized.make_model(model.name), apart
         except Exception as error:
             named = [
                 match for line in errors if (match := re.match(r"Tensorflow op \[(.+): (\w+)\] is not supp", line))
@@ -104,16 +130,30 @@ def convert_to_onnx(
                 f"onnx: tf2onnx failed on the model {model.name!r}: {last_words}. Leave this format out, "
                 f"or replace the layer."
             ) from error
-    _refuse_untranslated(model, proto)
-    _name_interface(proto, signature, inputs, outputs)
-    if compact:
-        _stamp(proto, opset or min(PREFERRED_OPSET, newest_opset()))
-        fuse(proto, proto.opset_import[0].version)
-    guard(proto.graph)
-    canonicalize(proto.graph, model)
-    # Whatever tf2onnx writes means the same in all later opsets; it writes none of the two operators that changed.
-    _stamp(proto, opset or max([CONVERTER_OPSET, *(SINCE.get(node.op_type, 0) for node in proto.graph.node)]))
-    return proto
+
+
+def _take_out(graph: Any) -> dict[str, bytes]:
+    """Take the values of the largest weights out of a graph of tf2onnx; return them by the names in their places."""
+    from onnx import TensorProto
+
+    found = {}
+    for node in graph.get_nodes():
+        value = node.attr["value"].t if node.is_const() else None
+        if value is not None and math.prod(value.dims) > _APART and value.raw_data:
+            found[node.name] = value.raw_data
+            empty = TensorProto(dims=value.dims, data_type=value.data_type, data_location=TensorProto.EXTERNAL)
+            empty.external_data.add(key="location", value=node.name)
+            node.set_attr("value", empty)
+    return found
+
+
+def _put_in(graph: Any, weights: dict[str, bytes]) -> None:
+    """Put the values of the largest weights back where they are named."""
+    for value in graph.initializer:
+        if value.external_data:
+            value.raw_data = weights[value.external_data[0].value]
+            value.ClearField("external_data")
+            value.ClearField("data_location")
 
 
 def _make_constants(graph_def: Any, weights: dict[str, np.ndarray]) -> None:
