@@ -73,7 +73,7 @@ def check_options(options: Options) -> None:
     if options.opset is not None:
         from keras_nnx.export.conversion.onnx import CONVERTER_OPSET, newest_opset
 
-        if isinstance(options.opset, bool) or options.opset not in range(CONVERTER_OPSET, newest_opset() + 1):
+        if type(options.opset) is not int or options.opset not in range(CONVERTER_OPSET, newest_opset() + 1):
             raise ValueError(
                 f"opset={options.opset!r} cannot be written: {CONVERTER_OPSET} to {newest_opset()} can, which ONNX "
                 f"Runtime runs as it is installed."

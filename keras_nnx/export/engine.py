@@ -188,7 +188,7 @@ def _notes(
     chaotic: list[str],
 ) -> tuple[str, ...]:
     notes = []
-    policies = {layer.dtype_policy.compute_dtype for layer in model._flatten_layers()} - {"float32"}
+    policies = {layer.dtype_policy.compute_dtype for layer in model._flatten_layers()} - {"float32", "float64"}
     if policies:
         notes.append(f"Trained in {', '.join(sorted(policies))}; the artifacts compute in float32.")
     if precision != "float32" and "saved_model" in artifacts:

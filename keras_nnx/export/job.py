@@ -15,7 +15,7 @@ from keras_nnx.export._worker import release
 from keras_nnx.export.arguments import Options
 from keras_nnx.export.benchmark import measure_latency
 from keras_nnx.export.conversion.saved_model import write_saved_model
-from keras_nnx.export.errors import ParityError, RuntimeFailureError, UnsupportedModelError
+from keras_nnx.export.errors import InvalidArtifactError, ParityError, RuntimeFailureError, UnsupportedModelError
 from keras_nnx.export.manifest import ARTIFACT_NAMES, hash_files, versions
 from keras_nnx.export.proof.comparison import signal_to_noise
 from keras_nnx.export.proof.divergence import first_diverging_layer
@@ -57,10 +57,8 @@ class Job:
         """Convert, inspect, prove and time one format."""
         path = self.stage / ARTIFACT_NAMES[target]
         precision = "float32" if target == "saved_model" else self.options.precision
-        self._convert(target, path)
-        operators = self._inspect(target, path)
-        runnable = self.options.verify and not inspection.has_flex(operators)
-        parity = self._prove_float32(target, path) if runnable else None
+        operators, parity = self._make_float32(target, path)
+        runnable = self._is_runnable(operators)
         kept: tuple[str, ...] = ()
         if precision != "float32":
             kept = self._reduce(target, path)
@@ -130,20 +128,29 @@ class Job:
             target, path, self.program.signature, self.program.model, allow_flex=self.options.allow_flex
         )
 
-    def _prove_float32(self, target: str, path: Path) -> Any:
-        """Prove the float32 file; an ONNX file that is not right in its compact form is written the long way."""
+    def _is_runnable(self, operators: dict[str, int]) -> bool:
+        return self.options.verify and not inspection.has_flex(operators)
+
+    def _make_float32(self, target: str, path: Path) -> tuple[dict[str, int], Any]:
+        """Make the float32 file; an ONNX file that is not right in its compact form is written the long way."""
+        self._convert(target, path)
         try:
-            return self._prove(target, path, "float32", explain=target != "onnx")
-        except (ParityError, RuntimeFailureError) as error:
+            return self._checked(target, path, explain=target != "onnx")
+        except (InvalidArtifactError, ParityError, RuntimeFailureError) as error:
             if target != "onnx":
                 raise
             self._convert(target, path, compact=False)
-            self._inspect(target, path)
-            parity = self._prove(target, path, "float32", explain=True)
+            checked = self._checked(target, path, explain=True)
             self.notes.append(
                 f"onnx: written operator by operator, since the file with fused operators was not right: {error}"
             )
-            return parity
+            return checked
+
+    def _checked(self, target: str, path: Path, *, explain: bool) -> tuple[dict[str, int], Any]:
+        """Inspect and prove a float32 file."""
+        operators = self._inspect(target, path)
+        parity = self._prove(target, path, "float32", explain=explain) if self._is_runnable(operators) else None
+        return operators, parity
 
     def _prove(self, target: str, path: Path, precision: str, *, explain: bool = False) -> Any:
         runtime = open_runtime(target, path, self.worker)

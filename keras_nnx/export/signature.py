@@ -118,6 +118,8 @@ def read_signature(model: keras.Model, input_signature: Any = None) -> Program:
         raise SignatureError(
             f"The model {model.name!r} cannot be called on inputs of {', '.join(map(str, inputs))}: {error}"
         ) from error
+    if not traced or any(tensor is None for tensor in traced):
+        raise SignatureError(f"The model {model.name!r} returns None: let its call return tensors.")
     flat = [
         keras.KerasTensor(_known_sizes(spec.shape, tensor.shape), spec.dtype.name)
         for tensor, spec in zip(keras.tree.flatten(symbolic), traced, strict=True)

@@ -22,6 +22,7 @@ from keras_nnx.export._worker import release
 from keras_nnx.export.conversion.fusion import SINCE, fuse
 from keras_nnx.export.conversion.onnx_canonical import canonicalize
 from keras_nnx.export.conversion.onnx_guards import guard
+from keras_nnx.export.conversion.onnx_handlers import HANDLERS
 from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering.graphs import FrozenGraph
@@ -97,7 +98,7 @@ def _translate(
     import tensorflow as tf
     from tf2onnx import tf_loader, tfonnx
 
-    from keras_nnx.export.conversion.onnx_transposes import optimize
+    from keras_nnx.export.conversion.onnx_passes import optimize
 
     with _quiet() as errors:
         try:
@@ -112,7 +113,7 @@ def _translate(
                     opset=CONVERTER_OPSET,
                     input_names=inputs,
                     output_names=outputs,
-                    custom_op_handlers={kind: (_select, []) for kind in ("Select", "SelectV2")},
+                    custom_op_handlers=HANDLERS,
                     const_node_values=_Contents(frozen.weights),
                 )
                 optimized = optimize(converted)
@@ -174,14 +175,6 @@ class _Contents(dict[str, Any]):
 
     def __getitem__(self, name: str) -> bytes:
         return super().__getitem__(name).tobytes()
-
-
-def _select(context: Any, node: Any, _name: str, _arguments: Any) -> None:
-    """Choose: tf2onnx multiplies by 0 and 1 and adds, which makes NaN of what is infinite where it is not chosen."""
-    from tf2onnx.onnx_opset.controlflow import Select
-
-    node.set_attr("handles_nan", True)
-    Select.version_9(context, node)
 
 
 def _stamp(proto: Any, opset: int) -> None:

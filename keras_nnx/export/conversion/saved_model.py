@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from keras_nnx.export.conversion.saved_model_canonical import canonicalize
@@ -38,18 +40,30 @@ def write_saved_model(program: Program, path: Path) -> None:
         for part in tf.train.TrackableView(program.model).descendants()
         if isinstance(part, tf.saved_model.experimental.TrackableResource)
     ]
-    try:
+    with _named_by_rule("saved_model"):
         tf.saved_model.save(root, str(path), signatures={"serving_default": concrete})
-    except ValueError as error:
-        if "root scope name" not in str(error):
-            raise
-        raise UnsupportedModelError(
-            f"saved_model: TensorFlow takes no variable of this name: {error} Give the layer a name= that begins "
-            f"with a letter."
-        ) from error
     if not any((path / "assets").iterdir()):
         (path / "assets").rmdir()  # an archive or a version control would lose it, and nothing reads it
     canonicalize(path)
+
+
+@contextlib.contextmanager
+def _named_by_rule(target: str) -> Iterator[None]:
+    """Say which names TensorFlow does not take, and what to do."""
+    try:
+        yield
+    except ValueError as error:
+        if "root scope name" in str(error):
+            raise UnsupportedModelError(
+                f"{target}: TensorFlow takes no variable of this name: {error} Give the layer a name= that begins "
+                f"with a letter."
+            ) from error
+        if "argument names" in str(error) or "valid parameter name" in str(error):
+            raise UnsupportedModelError(
+                f"{target}: TensorFlow's signatures take names of letters, digits and underscores only, and no words "
+                f"of Python: give the inputs such names (keras.Input(..., name=...)). It said: {error}"
+            ) from error
+        raise
 
 
 def write_frozen_saved_model(program: Program, frozen: FrozenGraph, path: Path) -> None:
@@ -72,4 +86,5 @@ def write_frozen_saved_model(program: Program, frozen: FrozenGraph, path: Path) 
     concrete = run.get_concrete_function(tensor_specifications(program))
     # Gradients mean nothing to the converter, and those of frozen values cannot be traced.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(module, str(path), signatures={"serving_default": concrete}, options=options)
+    with _named_by_rule("tflite"):
+        tf.saved_model.save(module, str(path), signatures={"serving_default": concrete}, options=options)

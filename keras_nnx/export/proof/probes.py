@@ -88,14 +88,14 @@ def _sample_probes(signature: Signature, samples: dict[str, np.ndarray]) -> list
 def _ordinary(spec: TensorSignature, sizes: Sizes, random: np.random.Generator, bounds: dict[str, int]) -> np.ndarray:
     shape = spec.resolve(sizes)
     if spec.dtype == "bool":
-        return random.random(shape) < 0.5
+        return np.asarray(random.random(shape) < 0.5)
     if np.issubdtype(np.dtype(spec.dtype), np.integer):
-        return random.integers(0, bounds[spec.name], shape).astype(spec.dtype)
-    return random.standard_normal(shape).astype(spec.dtype)
+        return np.asarray(random.integers(0, bounds[spec.name], shape), spec.dtype)
+    return np.asarray(random.standard_normal(shape), spec.dtype)
 
 
 def _scaled(value: np.ndarray, factor: float) -> np.ndarray:
-    return (value * factor).astype(value.dtype) if np.issubdtype(value.dtype, np.floating) else value
+    return np.asarray(value * factor, value.dtype) if np.issubdtype(value.dtype, np.floating) else value
 
 
 def _of_many_scales(value: np.ndarray) -> np.ndarray:
@@ -107,7 +107,7 @@ def _of_many_scales(value: np.ndarray) -> np.ndarray:
 
 
 def _halves(value: np.ndarray) -> np.ndarray:
-    return np.round(value * 2) / 2 if np.issubdtype(value.dtype, np.floating) else value
+    return np.asarray(np.round(value * 2) / 2, value.dtype) if np.issubdtype(value.dtype, np.floating) else value
 
 
 def _padded(name: str, value: np.ndarray, padding: Any) -> np.ndarray:

@@ -148,6 +148,8 @@ def _nudged(inputs: dict[str, np.ndarray], random: np.random.Generator) -> dict[
 
 
 def _movement(value: np.ndarray, other: np.ndarray) -> float:
+    if value.shape != other.shape:
+        return float("inf")  # how much there is depends on the values
     first, second = value.astype(np.float64), other.astype(np.float64)
     finite = np.isfinite(first) & np.isfinite(second)
     difference = np.abs(first[finite] - second[finite])

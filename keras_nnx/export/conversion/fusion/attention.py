@@ -53,7 +53,9 @@ class _Attention:
         """Return the attention whose weights a softmax makes."""
         shape = sizes.shape(softmax.input[0])
         readers = graph.readers(softmax.output[0])
-        if shape is None or len(shape) != 4 or attributes(softmax).get("axis", -1) not in (-1, 3):
+        if shape is None or len(shape) != 4 or not sizes.is_float32(softmax.input[0]):
+            return None
+        if attributes(softmax).get("axis", -1) not in (-1, 3):
             return None
         if len(readers) != 1 or readers[0].op_type != "MatMul" or graph.is_output(softmax.output[0]):
             return None

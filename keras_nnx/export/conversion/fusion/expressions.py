@@ -93,9 +93,10 @@ def ancestors(graph: OnnxGraph, name: str) -> Iterator[str]:
 
 
 def is_near(polynomial: Polynomial, wanted: dict[Term, float], tolerance: float = 1e-6) -> bool:
-    """Whether a polynomial has just the wanted terms, with these numbers."""
+    """Whether a polynomial has just the wanted terms, with these numbers, each one number and not a tensor of it."""
     return set(polynomial) == set(wanted) and all(
-        np.allclose(polynomial[term], number, rtol=tolerance, atol=0.0) for term, number in wanted.items()
+        polynomial[term].size == 1 and np.allclose(polynomial[term], number, rtol=tolerance, atol=0.0)
+        for term, number in wanted.items()
     )
 
 

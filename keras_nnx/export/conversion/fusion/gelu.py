@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_nnx.export.conversion.fusion.expressions import Expressions, Polynomial, ancestors, consumers, is_near
 from keras_nnx.export.conversion.fusion.graph import OnnxGraph
+from keras_nnx.export.conversion.fusion.sizes import Sizes
 
 GELU_OPSET = 20
 _ROOT_HALF = math.sqrt(0.5)
@@ -17,7 +18,10 @@ _TOLERANCE = 1e-5
 
 def fuse_gelus(graph: OnnxGraph) -> None:
     """Write every x * normal distribution(x), by the error function or by the usual tangent, as one Gelu."""
+    sizes = Sizes(graph)
     for node in graph.nodes("Erf", "Tanh"):
+        if not sizes.is_float32(node.input[0]):
+            continue
         exact = node.op_type == "Erf"
         for tensor in (node.input[0], *ancestors(graph, node.input[0])):
             argument = Expressions(graph, (tensor,)).read(node.input[0])

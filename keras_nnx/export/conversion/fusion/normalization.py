@@ -46,7 +46,7 @@ class _Normalization:
         if average is None or epsilon.size != 1 or not attributes(average).get("keepdims", 1):
             return None
         for tensor, mean in _squared(graph, average):
-            shape = sizes.shape(tensor)
+            shape = sizes.shape(tensor) if sizes.is_float32(tensor) else None
             axes = None if shape is None else _last_axes(graph, average, len(shape))
             if shape is None or axes is None or any(shape[axis].names for axis in axes):
                 continue
@@ -86,7 +86,7 @@ class _Normalization:
             return None
         if self.mean is not None:
             other = rest.pop(tuple(sorted((self.mean, "1/"))), None)
-            if other is None or not is_near({(): np.asarray(-other - scale)}, {(): 0.0}):
+            if other is None or not np.array_equal(-other, scale):
                 return None
         gamma = self._vector(scale)
         beta = None if shift is None else self._vector(shift)
@@ -97,8 +97,10 @@ class _Normalization:
     def _vector(self, value: np.ndarray) -> np.ndarray | None:
         while value.ndim > len(self.axes) and value.shape[0] == 1:
             value = value[0]
-        if value.ndim > len(self.axes):
-            return None
+        if value.ndim > len(self.axes) or any(
+            size not in (1, whole) for size, whole in zip(reversed(value.shape), reversed(self.shape), strict=False)
+        ):
+            return None  # it makes more of the tensor than it was
         return np.ascontiguousarray(np.broadcast_to(value, self.shape), np.float32)
 
 

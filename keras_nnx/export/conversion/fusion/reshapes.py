@@ -76,4 +76,6 @@ def _along_last(bias: np.ndarray, before: Shape, after: Shape) -> np.ndarray | N
         bias = bias[0]
     if len(split) < 2 or bias.ndim > len(split):
         return None
+    if any(size not in (1, whole) for size, whole in zip(reversed(bias.shape), reversed(split), strict=False)):
+        return None
     return np.broadcast_to(bias, split).reshape(-1)

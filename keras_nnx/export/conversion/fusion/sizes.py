@@ -21,6 +21,7 @@ class Size(NamedTuple):
 
 Shape = tuple[Size, ...]
 ONE = Size(1)
+_FLOAT = 1
 _MOST_VALUES = 64
 _PASSED_ON = ("Identity", "Cast", "Unsqueeze", "Squeeze", "Reshape")
 
@@ -137,6 +138,11 @@ class Sizes:
         }
         if node.op_type in computed and (shape := computed[node.op_type](node)) is not None:
             self._reshape(node, shape)
+
+    def is_float32(self, name: str) -> bool:
+        """Whether a tensor holds what the fused operators of the runtime take, as far as is known."""
+        kind = self._type(name)
+        return kind is None or kind.tensor_type.elem_type == _FLOAT
 
     def _type(self, name: str) -> Any | None:
         if name not in self._types and (found := self._graph.described(name)) is not None:

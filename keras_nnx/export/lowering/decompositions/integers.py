@@ -1,4 +1,4 @@
-"""Decompositions of what ONNX computes differently on negative integers."""
+"""Decompositions of what ONNX computes differently on integers, and of remainders."""
 
 from __future__ import annotations
 
@@ -33,11 +33,40 @@ def floor_divide(operation: tf.Operation, x: tf.Tensor, y: tf.Tensor) -> list:
 
 @register_decomposition("FloorMod", targets=("onnx",))
 def floor_modulo(operation: tf.Operation, x: tf.Tensor, y: tf.Tensor) -> list:
-    """Give the remainder of integers the sign of the divisor: what tf2onnx writes has that of the dividend."""
-    if not x.dtype.is_integer:
+    """Give the remainder the sign of the divisor; tf2onnx rounds the quotient of floats before it multiplies."""
+    remainder = x - tf.raw_ops.Div(x=x, y=y) * y if x.dtype.is_integer else tf.raw_ops.TruncateMod(x=x, y=y)
+    return [tf.where(_cut_up(x, y, remainder), remainder + y, remainder)]
+
+
+@register_decomposition("TopKV2", targets=("onnx",))
+def largest(operation: tf.Operation, x: tf.Tensor, k: tf.Tensor) -> list:
+    """Sort integers that the runtime does not sort as such that it does."""
+    wide = _wide(x.dtype)
+    if wide is None:
         return NotImplemented
-    remainder = x - tf.raw_ops.Div(x=x, y=y) * y
-    return [remainder + y * tf.cast(_cut_up(x, y, remainder), x.dtype)]
+    values, indices = tf.math.top_k(tf.cast(x, wide), k, index_type=operation.outputs[1].dtype)
+    return [tf.cast(values, x.dtype), indices]
+
+
+@register_decomposition("Greater", targets=("onnx",))
+def greater(operation: tf.Operation, x: tf.Tensor, y: tf.Tensor) -> list:
+    """Compare integers that the runtime does not compare as such that it does."""
+    wide = _wide(x.dtype)
+    return NotImplemented if wide is None else [tf.cast(x, wide) > tf.cast(y, wide)]
+
+
+@register_decomposition("Less", targets=("onnx",))
+def less(operation: tf.Operation, x: tf.Tensor, y: tf.Tensor) -> list:
+    """Compare integers that the runtime does not compare as such that it does."""
+    wide = _wide(x.dtype)
+    return NotImplemented if wide is None else [tf.cast(x, wide) < tf.cast(y, wide)]
+
+
+def _wide(dtype: tf.DType) -> tf.DType | None:
+    """Return the integers that hold all of `dtype`, where ONNX Runtime has kernels for them and not for these."""
+    if dtype in (tf.int8, tf.uint8, tf.int16, tf.uint16):
+        return tf.int32
+    return tf.int64 if dtype == tf.uint32 else None
 
 
 def _cut_up(x: tf.Tensor, y: tf.Tensor, remainder: tf.Tensor) -> tf.Tensor:

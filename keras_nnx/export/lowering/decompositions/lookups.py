@@ -22,7 +22,8 @@ def find(operation: tf.Operation, table: Table | None, keys: tf.Tensor, default:
 def bucketize(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     """Count the boundaries that a value reaches."""
     boundaries = tf.constant(operation.get_attr("boundaries"), tf.float32)
-    reached = tf.expand_dims(tf.cast(x, tf.float32), -1) >= boundaries
+    # What is not a number is in the last class.
+    reached = tf.logical_not(tf.expand_dims(tf.cast(x, tf.float32), -1) < boundaries)
     return [tf.reduce_sum(tf.cast(reached, tf.int32), axis=-1)]
 
 

@@ -14,16 +14,29 @@ def erfc(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     return [tf.constant(1, x.dtype) - tf.math.erf(x)]
 
 
-@register_decomposition("Expm1", targets=("onnx",))
+@register_decomposition("Expm1", targets=("onnx", "tflite"))
 def expm1(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
-    """Return exp(x) - 1, which the ONNX standard has under no other name; near zero it is exact to 6e-8."""
-    return [tf.exp(x) - tf.constant(1, x.dtype)]
+    """Return exp(x) - 1: near zero, where that loses all digits, by 2 tanh(x / 2) / (1 - tanh(x / 2)), which is it."""
+    one = tf.constant(1, x.dtype)
+    half = tf.tanh(tf.clip_by_value(x, -one, one) / 2)
+    return [tf.where(tf.abs(x) < one, 2 * half / (one - half), tf.exp(x) - one)]
 
 
-@register_decomposition("Log1p", targets=("onnx",))
+@register_decomposition("Log1p", targets=("onnx", "tflite"))
 def log1p(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
-    """Return log(1 + x), which the ONNX standard has under no other name; near zero it is exact to 6e-8."""
-    return [tf.math.log(tf.constant(1, x.dtype) + x)]
+    """Return log(1 + x): near zero by x log(u) / (u - 1) with u = 1 + x, in which the rounding of u cancels."""
+    one = tf.constant(1, x.dtype)
+    u = one + x
+    near = tf.abs(x) < one / 2
+    moved = tf.where(tf.logical_or(tf.equal(u, one), tf.logical_not(near)), one / 2, u)
+    scaled = tf.where(tf.equal(u, one), x, x * (tf.math.log(moved) / (moved - one)))
+    return [tf.where(near, scaled, tf.math.log(u))]
+
+
+@register_decomposition("IsInf", targets=("tflite",))
+def is_infinite(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Whether |x| passes the largest number: the converter compares with infinity, which the runtime finds unequal."""
+    return [tf.abs(x) > tf.constant(x.dtype.max, x.dtype)]
 
 
 @register_decomposition("Softplus", targets=("tflite",))

@@ -1,16 +1,19 @@
-"""tf2onnx's optimizer of transpositions, kept from its mistakes."""
+"""tf2onnx's optimizers, kept from their mistakes."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto
 from tf2onnx import optimizer
+from tf2onnx.optimizer import back_to_back_optimizer
+from tf2onnx.optimizer.back_to_back_optimizer import BackToBackOptimizer
 from tf2onnx.optimizer.transpose_optimizer import TransposeOptimizer
 
 
 def optimize(graph: Any) -> Any:
-    """Run tf2onnx's optimizers on its graph, with the careful one for transpositions."""
+    """Run tf2onnx's optimizers on its graph, with careful ones in the place of two."""
 
     def update_proto(storage: Any = None) -> None:
         """Bring the description of nodes up to date; that of constants is never read, and each time a copy of them."""
@@ -19,8 +22,46 @@ def optimize(graph: Any) -> Any:
                 node.update_proto(storage)
 
     graph.update_proto = update_proto
-    passes = {**optimizer._get_optimizers(), "optimize_transpose": CarefulTransposes}
+    passes = {
+        **optimizer._get_optimizers(),
+        "optimize_transpose": CarefulTransposes,
+        "remove_back_to_back": CarefulBackToBack,
+    }
     return optimizer.optimize_graph(graph, catch_errors=False, optimizers=passes)
+
+
+_FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE}
+_WIDE = {TensorProto.INT32, TensorProto.INT64, *_FLOATS}
+_HELD_BY = {
+    TensorProto.BOOL: {TensorProto.INT8, TensorProto.UINT8, TensorProto.FLOAT16, *_WIDE},
+    TensorProto.INT8: {TensorProto.INT16, *_WIDE},
+    TensorProto.UINT8: {TensorProto.INT16, TensorProto.UINT16, *_WIDE},
+    TensorProto.INT16: _WIDE,
+    TensorProto.UINT16: _WIDE,
+    TensorProto.INT32: {TensorProto.INT64, TensorProto.DOUBLE},
+    TensorProto.FLOAT16: _FLOATS,
+    TensorProto.FLOAT: {TensorProto.DOUBLE},
+}
+"""The types that hold all values of a type."""
+
+
+class CarefulBackToBack(BackToBackOptimizer):
+    """Does what its base does, but drops a cast before another one only if the cast changes no value."""
+
+    def _optimize_at_current_graph_level(self, graph: Any) -> Any:
+        rules = back_to_back_optimizer._func_map
+        casts = rules.pop(("Cast",))
+        try:
+            graph = super()._optimize_at_current_graph_level(graph)
+        finally:
+            rules["Cast",] = casts
+        for node in graph.get_nodes():
+            if node.type == "Cast" and node.inputs[0] is not None and node.inputs[0].type == "Cast":
+                source = node.inputs[0].input[0]
+                before, between = graph.get_dtype(source), node.inputs[0].get_attr("to").i
+                if before == between or between in _HELD_BY.get(before, ()):
+                    graph.replace_input(node, node.input[0], source, 0)
+        return graph
 
 
 class CarefulTransposes(TransposeOptimizer):
