@@ -9,6 +9,7 @@ import tensorflow as tf
 import keras_nnx as nnx
 from keras_nnx.export import (
     CalibrationError,
+    ConverterCrashError,
     ExportError,
     InvalidArtifactError,
     OutputDirectoryError,
@@ -18,7 +19,9 @@ from keras_nnx.export import (
     UnsupportedModelError,
     UnsupportedOperatorError,
     inspection,
+    workers,
 )
+from keras_nnx.export.conversion import onnx_passes
 from keras_nnx.export.lowering import operators
 
 
@@ -61,6 +64,36 @@ def test_recurrence_in_tflite_is_refused_by_name(tmp_path):
     model = functional(keras.Input((None, 4)), keras.layers.GRU(3, name="gru_layer"))
     with pytest.raises(UnsupportedOperatorError, match=r"gru_layer.*Recurrent layers"):
         nnx.export_model(model, tmp_path / "x", formats=("tflite",))
+
+
+DYING = """
+import os, sys, json
+for line in sys.stdin:
+    print("Check failed: something is null", file=sys.stderr, flush=True)
+    os.abort()
+"""
+
+
+def test_a_converter_that_dies_takes_nothing_with_it(tmp_path, monkeypatch):
+    script = tmp_path / "dying.py"
+    script.write_text(DYING)
+    monkeypatch.setattr(workers, "_SCRIPT", script)
+    monkeypatch.setattr(workers, "_shared", [])
+    model = functional(keras.Input((3,)), keras.layers.ReLU())
+    with pytest.raises(ConverterCrashError, match=r"signal 6 .*Its last words: Check failed: something is null"):
+        nnx.export_model(model, tmp_path / "out" / "x", formats=("tflite",))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_translator_that_fails_is_an_error_of_ours(tmp_path, monkeypatch):
+    def fail(graph):
+        raise KeyError("no such node")
+
+    monkeypatch.setattr(onnx_passes, "optimize", fail)
+    model = functional(keras.Input((3,)), keras.layers.ReLU())
+    with pytest.raises(ConverterCrashError, match="KeyError: 'no such node'"):
+        nnx.export_model(model, tmp_path / "x", formats=("onnx",))
+    assert not any(tmp_path.iterdir())
 
 
 def test_wrong_answers_are_refused(tmp_path, monkeypatch):

@@ -38,6 +38,7 @@ def test_a_copy_verifies_and_reports_the_same(copy, exported):
         "model.tflite",
         "saved_model/saved_model.pb",
         "saved_model/variables/variables.index",
+        "saved_model/variables/variables.data-00000-of-00001",
         "probes.npz",
         "labels.txt",
         "manifest.json",
