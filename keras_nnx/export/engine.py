@@ -148,7 +148,7 @@ def export_model(
             artifacts=artifacts,
             notes=(*_notes(model, artifacts, precision, references, chaotic), *job.notes),
         )
-        write_manifest(stage, report, references, options)
+        write_manifest(stage, report, job.references, options)
     final = Path(directory)
     moved = {name: dataclasses.replace(row, path=final / ARTIFACT_NAMES[name]) for name, row in artifacts.items()}
     return dataclasses.replace(report, directory=final, artifacts=moved)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,44 @@ def make_references(program: Program, probes: list[Probe], seed: int = 0) -> lis
             references.append(Reference(probe, outputs, noise))
     _refuse_empty_proof(program, references)
     return references
+
+
+def with_noise_of_weights(program: Program, references: list[Reference], seed: int = 0) -> list[Reference]:
+    """Return the references with the movement that weights in other last bits make, where it is larger.
+
+    Inputs have few numbers beside the many that a long sum adds up, and runtimes add in another order, or merge a
+    normalisation into the weights of a convolution. The weights are those of before when this returns, or raises.
+    """
+    random = np.random.default_rng(seed)
+    moved = []
+    with float32_compute(program.model), _nudged_weights(program, random):
+        compiled = traceable(program).get_concrete_function(tensor_specifications(program))
+        for reference in references:
+            outputs = _run(compiled, reference.probe.inputs)
+            noise = {
+                name: max(reference.noise[name], _movement(value, outputs[name]))
+                for name, value in reference.outputs.items()
+            }
+            more = dataclasses.replace(reference, noise=noise)
+            moved.append(reference if _is_chaotic(more) else more)
+    return moved
+
+
+@contextlib.contextmanager
+def _nudged_weights(program: Program, random: np.random.Generator) -> Iterator[None]:
+    """Move every weight to a neighbouring float until the block is left."""
+    weights = {
+        index: np.array(variable)
+        for index, variable in enumerate(program.model.variables)
+        if variable.dtype in ("float32", "float64")
+    }
+    try:
+        for index, value in weights.items():
+            program.model.variables[index].assign(_nudged({"": value}, random)[""])
+        yield
+    finally:
+        for index, value in weights.items():
+            program.model.variables[index].assign(value)
 
 
 def steady(program: Program, references: list[Reference]) -> tuple[list[Reference], list[str]]:

@@ -1,0 +1,46 @@
+"""The model's own float noise."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_nnx.export.dimensions import explore
+from keras_nnx.export.proof import reference as reference_module
+from keras_nnx.export.proof.probes import make_probes
+from keras_nnx.export.proof.reference import make_references, with_noise_of_weights
+from keras_nnx.export.signature import read_signature
+
+
+@pytest.fixture(scope="module")
+def long_sum():
+    """A model with many weights for each number of its answer, and its references."""
+    keras.utils.set_random_seed(3)
+    x = keras.Input((4096,), name="x")
+    exploration = explore(read_signature(keras.Model(x, keras.layers.Dense(8, name="sum")(x)), None), None)
+    return exploration.program, make_references(exploration.program, make_probes(exploration))
+
+
+def test_weights_in_other_last_bits_add_to_the_noise_and_come_back(long_sum):
+    program, references = long_sum
+    before = program.model.get_weights()
+    widened = with_noise_of_weights(program, references)
+    assert all(new.noise["sum"] >= old.noise["sum"] for new, old in zip(widened, references, strict=True))
+    assert any(new.noise["sum"] > old.noise["sum"] for new, old in zip(widened, references, strict=True))
+    assert max(new.noise["sum"] for new in widened) < 1e-2
+    for value, was in zip(program.model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(value, was)
+
+
+def test_weights_come_back_whatever_happens(long_sum, monkeypatch):
+    program, references = long_sum
+    before = program.model.get_weights()
+
+    def interrupt(function, inputs):
+        assert any(np.any(a != b) for a, b in zip(program.model.get_weights(), before, strict=True))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reference_module, "_run", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        with_noise_of_weights(program, references)
+    for value, was in zip(program.model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(value, was)
