@@ -83,7 +83,7 @@ def with_noise_of_weights(program: Program, references: list[Reference], seed: i
 def _nudged_weights(program: Program, random: np.random.Generator) -> Iterator[None]:
     """Move every weight to a neighbouring float until the block is left."""
     weights = {
-        index: np.array(variable)
+        index: variable.numpy()
         for index, variable in enumerate(program.model.variables)
         if variable.dtype in ("float32", "float64")
     }
