@@ -15,8 +15,9 @@ from keras_nnx.export.signature import read_signature
 def long_sum():
     """A model with many weights for each number of its answer, and its references."""
     keras.utils.set_random_seed(3)
-    x = keras.Input((4096,), name="x")
-    exploration = explore(read_signature(keras.Model(x, keras.layers.Dense(8, name="sum")(x)), None), None)
+    x = keras.Input((2,), name="x")
+    model = keras.Model(x, keras.layers.Dense(8, name="sum")(keras.layers.Dense(4096)(x)))
+    exploration = explore(read_signature(model, None), None)
     return exploration.program, make_references(exploration.program, make_probes(exploration))
 
 
