@@ -101,6 +101,13 @@ def test_constants_that_widen_what_looks_like_one_operator(function, tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_a_recurrence_counts_in_onnx(tmp_path):
+    """What is compared in a loop is its counter, which tf2onnx makes one of 64 bits."""
+    x = keras.Input((None, 4), name="x")
+    report = nnx.export_model(keras.Model(x, keras.layers.SimpleRNN(3)(x)), tmp_path / "x", formats=("onnx",))
+    assert report.proven
+
+
 def test_a_model_in_float64_stays_in_it(tmp_path):
     x = keras.Input((4,), dtype="float64", name="x")
     layers = [

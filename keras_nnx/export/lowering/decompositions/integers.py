@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from keras_nnx.export.lowering.operators import register_decomposition
@@ -51,14 +53,14 @@ def largest(operation: tf.Operation, x: tf.Tensor, k: tf.Tensor) -> list:
 @register_decomposition("Greater", targets=("onnx",))
 def greater(operation: tf.Operation, x: tf.Tensor, y: tf.Tensor) -> list:
     """Compare integers that the runtime does not compare as such that it does."""
-    wide = _wide(x.dtype)
+    wide = _compared(x.dtype)
     return NotImplemented if wide is None else [tf.cast(x, wide) > tf.cast(y, wide)]
 
 
 @register_decomposition("Less", targets=("onnx",))
 def less(operation: tf.Operation, x: tf.Tensor, y: tf.Tensor) -> list:
     """Compare integers that the runtime does not compare as such that it does."""
-    wide = _wide(x.dtype)
+    wide = _compared(x.dtype)
     return NotImplemented if wide is None else [tf.cast(x, wide) < tf.cast(y, wide)]
 
 
@@ -67,6 +69,12 @@ def _wide(dtype: tf.DType) -> tf.DType | None:
     if dtype in (tf.int8, tf.uint8, tf.int16, tf.uint16):
         return tf.int32
     return tf.int64 if dtype == tf.uint32 else None
+
+
+def _compared(dtype: tf.DType) -> tf.DType | None:
+    """Return the integers in which two are compared; tf2onnx makes 64 bits of the counter of a loop, unasked."""
+    graph: Any = tf.compat.v1.get_default_graph()
+    return tf.int64 if dtype == tf.int32 and graph.building_function else _wide(dtype)
 
 
 def _cut_up(x: tf.Tensor, y: tf.Tensor, remainder: tf.Tensor) -> tf.Tensor:
