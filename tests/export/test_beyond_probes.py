@@ -101,6 +101,18 @@ def test_constants_that_widen_what_looks_like_one_operator(function, tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("target", ["onnx", "tflite"])
+def test_a_crop_enlarges_what_is_smaller_than_it(target, tmp_path):
+    x = keras.Input((None, None, 3), name="x")
+    model = keras.Model(x, keras.layers.CenterCrop(4, 5, name="crop")(x))
+    report = nnx.export_model(model, tmp_path / "x", formats=(target,))
+    runtime = {"onnx": OnnxRuntime, "tflite": LiteRt}[target](report.artifacts[target].path)
+    for size in ((3, 3), (3, 9), (9, 2), (4, 5), (30, 31)):
+        values = np.random.default_rng(1).random((2, *size, 3), "float32")
+        (found,) = runtime({"x": values}).values()
+        np.testing.assert_allclose(found, np.asarray(model(values)), atol=1e-6)
+
+
 def test_a_recurrence_counts_in_onnx(tmp_path):
     """What is compared in a loop is its counter, which tf2onnx makes one of 64 bits."""
     x = keras.Input((None, 4), name="x")

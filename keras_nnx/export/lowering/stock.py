@@ -48,3 +48,25 @@ def up_sampling(layer: keras.layers.UpSampling2D, inputs: Any) -> Any:
     sizes = [None if n is None else n * factor for n, factor in zip(inputs.shape[1:3], layer.size, strict=True)]
     outputs.set_shape([inputs.shape[0], *sizes, inputs.shape[3]])
     return outputs
+
+
+@register_lowering(keras.layers.CenterCrop, targets=("saved_model", "onnx", "tflite"))
+def center_crop(layer: keras.layers.CenterCrop, inputs: Any, **options: Any) -> Any:
+    """Enlarge what is smaller than the crop also where the size is unknown, which Keras takes for large enough."""
+    last = inputs.shape.rank if layer.data_format == "channels_first" else inputs.shape.rank - 1
+    known = inputs.shape[last - 2 : last].as_list()
+    wanted = [layer.height, layer.width]
+    if None not in known or any(size is not None and size < least for size, least in zip(known, wanted, strict=True)):
+        return keras.layers.CenterCrop.call(layer, inputs, **options)
+    images = tf.cast(inputs, layer.compute_dtype)
+
+    def enlarged() -> Any:
+        return keras.preprocessing.image.smart_resize(images, wanted, data_format=layer.data_format)
+
+    result = tf.cond(
+        tf.reduce_all(tf.shape(inputs)[last - 2 : last] >= wanted),
+        lambda: keras.layers.CenterCrop.call(layer, inputs, **options),
+        enlarged,
+    )
+    result.set_shape([*inputs.shape[: last - 2], *wanted, *inputs.shape[last:]])
+    return result
