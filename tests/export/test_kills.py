@@ -1,5 +1,6 @@
 """Whatever moment an export is killed at, the directory holds one whole export, and nothing goes on running."""
 
+import contextlib
 import random
 import signal
 import subprocess
@@ -31,10 +32,15 @@ LONGEST = 9.0
 """Seconds: more than one such export takes."""
 
 
+@contextlib.contextmanager
 def started(directory, how):
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(directory), how], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    """Yield a process that exports, which does not outlive the block."""
+    command = [sys.executable, "-c", PROGRAM, str(directory), how]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def status(process):
