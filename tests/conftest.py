@@ -1,5 +1,8 @@
 """What all tests share: fixed seeds, and exports that share one child process."""
 
+import signal
+import threading
+
 import hypothesis
 import keras
 import pytest
@@ -8,6 +11,10 @@ import keras_nnx as nnx
 
 hypothesis.settings.register_profile("keras_nnx", deadline=None, derandomize=True, max_examples=25)
 hypothesis.settings.load_profile("keras_nnx")
+
+# A shell that starts the tests in the background lets them, and the processes they start, ignore an interrupt.
+if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ import keras_nnx as nnx
 from keras_nnx.export import _worker
 
 PROGRAM = """
-import itertools, sys
+import itertools, os, sys
 import keras
 import keras_nnx as nnx
 
@@ -25,7 +25,10 @@ if sys.argv[2] == "once":
     nnx.export_model(model, sys.argv[1], labels=["0"] * 4)
     sys.exit()
 print("ready", flush=True)
+parent = os.getppid()
 for turn in itertools.count(1):
+    if os.getppid() != parent:
+        sys.exit("the test that started this is gone")
     nnx.export_model(model, sys.argv[1], labels=[str(turn)] * 4, overwrite=True)
 """
 LONGEST = 9.0
