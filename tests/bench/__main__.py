@@ -9,6 +9,7 @@ import datetime
 import json
 import os
 import platform
+import shlex
 import statistics
 import sys
 import tempfile
@@ -115,7 +116,7 @@ def page(results, arguments):
         f"{name} {metadata.version(name)}"
         for name in ("keras", "tensorflow", "tf2onnx", "onnxruntime", "ai-edge-litert")
     )
-    command = "make bench" + (f' ARGS="{" ".join(arguments)}"' if arguments else "")
+    command = "make bench" + (f' ARGS="{shlex.join(arguments)}"' if arguments else "")
     measured = (
         f"Measured on {datetime.date.today()} by `{command}`: {os.cpu_count()} processors ({platform.machine()}), "
         f"Python {platform.python_version()}, {versions}."
