@@ -13,6 +13,7 @@ import keras
 
 from keras_nnx.export.errors import SignatureError
 from keras_nnx.export.lowering.layers import float32_compute
+from keras_nnx.export.recorded import inputs_of_sequential, recorded_inputs
 
 _DTYPES = ("float32", "float64", "float16", "int8", "uint8", "int16", "int32", "int64", "bool")
 _DIMENSIONS = {2: ("length",), 3: ("time", "features"), 4: ("height", "width", "channels")}
@@ -89,8 +90,9 @@ def read_signature(model: keras.Model, input_signature: Any = None) -> Program:
     """Return `model` as a function of named tensors, with its signature.
 
     Args:
-        model: A Keras model. Functional and built sequential models know their inputs.
-        input_signature: For other models, or to narrow the inputs of those: the model's input structure (a tensor
+        model: A Keras model. Functional models know their inputs; others have recorded what they were built for or
+            called on.
+        input_signature: For models that were neither, or to narrow the inputs: the model's input structure (a tensor
             specification, or a list, tuple or dict of them), each with `shape` and `dtype`, and a `name` or not.
 
             A dict whose keys are the arguments of `call` is passed as these.
@@ -167,15 +169,19 @@ def _input_structure(model: keras.Model, input_signature: Any) -> Any:
     if input_signature is not None:
         return input_signature
     # A sequential model is a functional one inside, once it is built.
-    inner = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
+    sequential = isinstance(model, keras.Sequential)
+    inner = getattr(model, "_functional", None) if sequential else model
     known = getattr(inner, "_inputs_struct", None)
-    if known is None:
+    if known is not None:
+        return inputs_of_sequential(model, known) if sequential else known
+    recorded = recorded_inputs(model)
+    if recorded is None:
         raise SignatureError(
-            f"The inputs of the model {model.name!r} are not known: pass input_signature=keras.Input(shape, dtype=...) "
-            f"(or a list or dict of them, as the model takes them), or call the model once on real data if it is "
-            f"sequential."
+            f"The inputs of the model {model.name!r} are not known, since it was never built or called: call it once on "
+            f"real data, or pass input_signature=keras.Input(shape, dtype=...) (or a list or dict of them, as the model "
+            f"takes them)."
         )
-    return known
+    return recorded
 
 
 def _input_names(structure: Any) -> list[str]:

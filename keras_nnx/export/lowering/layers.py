@@ -14,6 +14,8 @@ from keras_nnx.export.lowering.targets import LAYER_TARGETS, TARGETS, check_targ
 
 LayerLowering = Callable[..., Any]
 
+HALVES = ("float16", "bfloat16")
+
 _REGISTRY: dict[tuple[type, str], LayerLowering] = {}
 
 
@@ -108,14 +110,37 @@ def _watched(failed: list[str], lowering: LayerLowering, layer: keras.layers.Lay
 @contextlib.contextmanager
 def float32_compute(model: keras.Model) -> Iterator[None]:
     """Make every layer of `model` compute in float32, whatever policy it was trained under."""
-    changed = []
+    changed: list[tuple[Any, str, Any]] = []
     try:
-        for layer in model._flatten_layers():
+        for layer in _computing(model):
             policy = layer.dtype_policy
-            if policy.compute_dtype in ("float16", "bfloat16"):
+            if policy.compute_dtype in HALVES:
                 layer.dtype_policy = "float32"
-                changed.append((layer, policy))
+                changed.append((layer, "dtype_policy", policy))
+            for declared in _declared_inputs(layer):
+                if declared.dtype in HALVES:
+                    changed.append((declared, "_dtype", declared.dtype))
+                    declared._dtype = "float32"
         yield
     finally:
-        for layer, policy in changed:
-            layer.dtype_policy = policy
+        for owner, name, before in changed:
+            setattr(owner, name, before)
+
+
+def _computing(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yield all layers, and the functional models that sequential ones keep beside their layers."""
+    for layer in model._flatten_layers():
+        yield layer
+        inner = getattr(layer, "_functional", None)
+        if isinstance(inner, keras.Model):
+            yield inner
+
+
+def _declared_inputs(layer: keras.layers.Layer) -> Iterator[Any]:
+    """Yield what a functional or sequential model casts its inputs to.
+
+    A sequential model without an input layer declares the dtype in which its first layer computes.
+    """
+    if isinstance(layer, keras.layers.InputLayer):
+        yield layer
+    yield from getattr(layer, "_inputs", None) or ()
