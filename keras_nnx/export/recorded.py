@@ -26,11 +26,10 @@ def recorded_inputs(model: keras.Model) -> Any | None:
     attempts = [(flexible, dtype) for flexible in (True, False) for dtype in ("float32", "int32")]
     for flexible, dtype in attempts:
         structure = _tensors(recorded, flexible, dtype)
-        try:
-            traced = _trace(model, structure, by_name)
-        except Exception:  # whatever the model raises: the caller meets it again, with the first attempt
-            continue
-        return _with_integers(structure, traced)
+        traced = _traced(model, structure, by_name)
+        if traced is not None:
+            return _with_integers(structure, traced)
+    # The caller meets what the model raises.
     return _tensors(recorded, True, "float32")
 
 
@@ -47,11 +46,9 @@ def inputs_of_sequential(model: keras.Sequential, inputs: Any) -> Any:
         return inputs
     dtype = "float32" if tensor.dtype in HALVES else tensor.dtype
     flexible = keras.KerasTensor((None, *tensor.shape[1:]), dtype, name=tensor.name)
-    try:
-        _trace(model, flexible, by_name=False)
-    except Exception:  # whatever the model raises: it stays with the size that it is known to work on
-        return keras.KerasTensor(tensor.shape, dtype, name=tensor.name)
-    return flexible
+    if _traced(model, flexible, by_name=False) is not None:
+        return flexible
+    return keras.KerasTensor(tensor.shape, dtype, name=tensor.name)
 
 
 def _plain(value: Any) -> Any:
@@ -75,7 +72,8 @@ def _tensors(shapes: Any, flexible: bool, dtype: str) -> Any:
     return keras.KerasTensor((None, *shapes[1:]) if flexible and shapes else shapes, dtype)
 
 
-def _trace(model: keras.Model, structure: Any, by_name: bool) -> Any:
+def _traced(model: keras.Model, structure: Any, by_name: bool) -> Any | None:
+    """Return the model's graph for such inputs, or None if it does not take them."""
     import tensorflow as tf
 
     def call(tensors: list[Any]) -> Any:
@@ -84,7 +82,10 @@ def _trace(model: keras.Model, structure: Any, by_name: bool) -> Any:
 
     specifications = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in keras.tree.flatten(structure)]
     with float32_compute(model):
-        return tf.function(call, autograph=False).get_concrete_function(specifications)
+        try:
+            return tf.function(call, autograph=False).get_concrete_function(specifications)
+        except Exception:  # noqa: BLE001  (a model may raise anything)
+            return None
 
 
 def _with_integers(structure: Any, traced: Any) -> Any:

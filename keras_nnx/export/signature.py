@@ -177,9 +177,9 @@ def _input_structure(model: keras.Model, input_signature: Any) -> Any:
     recorded = recorded_inputs(model)
     if recorded is None:
         raise SignatureError(
-            f"The inputs of the model {model.name!r} are not known, since it was never built or called: call it once on "
-            f"real data, or pass input_signature=keras.Input(shape, dtype=...) (or a list or dict of them, as the model "
-            f"takes them)."
+            f"The inputs of the model {model.name!r} are not known, since it was never built or called: call it once "
+            f"on real data, or pass input_signature=keras.Input(shape, dtype=...) (or a list or dict of them, as the "
+            f"model takes them)."
         )
     return recorded
 
