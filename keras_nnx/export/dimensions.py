@@ -32,12 +32,14 @@ class Exploration:
             dimension at a second size.
         bounds: For each input of integers, the number that its ordinary values stay under: a vocabulary, or 2.
         ranges: For those without a vocabulary, the widest range of values (the end left out) that the model takes.
+        least: The least ordinary integer: 0, or 1 for a model that fails on zeros, such as one that divides by them.
     """
 
     program: Program
     sizes: tuple[Sizes, ...]
     bounds: dict[str, int]
     ranges: dict[str, tuple[int, int]]
+    least: int = 0
 
 
 def explore(program: Program, samples: dict[str, np.ndarray] | None = None) -> Exploration:
@@ -63,7 +65,7 @@ def explore(program: Program, samples: dict[str, np.ndarray] | None = None) -> E
         ranges = _integer_ranges(asked, first, bounds)
     signature = _renamed(program.signature, names, [(entry, asked.shapes(entry)) for entry in sizes])
     renamed = tuple({names.get(name, name): size for name, size in entry.items()} for entry in sizes)
-    return Exploration(dataclasses.replace(program, signature=signature), renamed, bounds, ranges)
+    return Exploration(dataclasses.replace(program, signature=signature), renamed, bounds, ranges, asked.least)
 
 
 class _Asked:
@@ -72,6 +74,7 @@ class _Asked:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.names = tuple(name for name in program.signature.dynamic_dimensions if name != "batch")
+        self.least = 0
         self._answers: dict[tuple[tuple[str, int], ...], dict[str, np.ndarray] | Exception] = {}
 
     def runs(self, sizes: Sizes) -> bool:
@@ -116,19 +119,36 @@ class _Asked:
         outputs = self.program.call({name: tf.constant(value) for name, value in inputs.items()})
         return {name: np.asarray(value) for name, value in outputs.items()}
 
-    def _inputs(self, sizes: Sizes) -> dict[str, np.ndarray]:
+    def inputs(self, sizes: Sizes) -> dict[str, np.ndarray]:
+        """Return inputs of zeros, or of the least integers that the model takes."""
         return {
-            spec.name: np.zeros(spec.resolve(sizes), np.dtype(spec.dtype)) for spec in self.program.signature.inputs
+            spec.name: np.full(spec.resolve(sizes), self.least if "int" in spec.dtype else 0, np.dtype(spec.dtype))
+            for spec in self.program.signature.inputs
         }
 
     def _ask(self, sizes: Sizes) -> dict[str, np.ndarray] | Exception:
         key = tuple(sorted(sizes.items()))
         if key not in self._answers:
-            try:
-                self._answers[key] = self.call(self._inputs(sizes))
-            except Exception as error:  # noqa: BLE001  (whatever a model raises, it does not take these sizes)
-                self._answers[key] = error
+            answer = self._try(sizes)
+            if isinstance(answer, Exception) and self.least == 0 and self._has_integers:
+                self.least = 1
+                of_ones = self._try(sizes)
+                if isinstance(of_ones, Exception):
+                    self.least = 0
+                else:
+                    answer = of_ones
+            self._answers[key] = answer
         return self._answers[key]
+
+    def _try(self, sizes: Sizes) -> dict[str, np.ndarray] | Exception:
+        try:
+            return self.call(self.inputs(sizes))
+        except Exception as error:  # noqa: BLE001  (whatever a model raises, it does not take these sizes)
+            return error
+
+    @property
+    def _has_integers(self) -> bool:
+        return any("int" in spec.dtype for spec in self.program.signature.inputs)
 
 
 def _first_sizes(asked: _Asked, samples: dict[str, np.ndarray] | None) -> Sizes:
@@ -248,17 +268,17 @@ def _integer_bounds(asked: _Asked, sizes: Sizes) -> dict[str, int]:
     layers = asked.program.model._flatten_layers()
     vocabularies = sorted({layer.input_dim for layer in layers if isinstance(layer, keras.layers.Embedding)})
     specs = asked.program.signature.inputs
-    zeros = {spec.name: np.zeros(spec.resolve(sizes), np.dtype(spec.dtype)) for spec in specs}
+    rest = asked.inputs(sizes)
     bounds = {}
     for spec in specs:
         dtype = np.dtype(spec.dtype)
         if not np.issubdtype(dtype, np.integer):
             continue
-        bounds[spec.name] = _FEW
+        bounds[spec.name] = asked.least + _FEW
         fitting = [size for size in vocabularies if size - 1 <= np.iinfo(dtype).max]
         for size in [] if "mask" in spec.name else reversed(fitting):
-            if _succeeds(asked.call, {**zeros, spec.name: np.full_like(zeros[spec.name], size - 1)}):
-                bounds[spec.name] = max(1, size)
+            if _succeeds(asked.call, {**rest, spec.name: np.full_like(rest[spec.name], size - 1)}):
+                bounds[spec.name] = max(asked.least + 1, size)
                 break
     return bounds
 
@@ -266,13 +286,14 @@ def _integer_bounds(asked: _Asked, sizes: Sizes) -> dict[str, int]:
 def _integer_ranges(asked: _Asked, sizes: Sizes, bounds: dict[str, int]) -> dict[str, tuple[int, int]]:
     """Return the widest range of each input that indexes no vocabulary: it may hold a count, a code or a time."""
     specs = {spec.name: spec for spec in asked.program.signature.inputs}
-    zeros = {name: np.zeros(spec.resolve(sizes), np.dtype(spec.dtype)) for name, spec in specs.items()}
+    rest = asked.inputs(sizes)
     ranges = {}
-    for name in [name for name, bound in bounds.items() if bound == _FEW and "mask" not in name]:
+    for name in [name for name, bound in bounds.items() if bound == asked.least + _FEW and "mask" not in name]:
         limits = np.iinfo(np.dtype(specs[name].dtype))
-        for low, end in _RANGES:
-            ends = [np.full_like(zeros[name], value) for value in (low, end - 1) if limits.min <= value <= limits.max]
-            if len(ends) == _FEW and all(_succeeds(asked.call, {**zeros, name: value}) for value in ends):
+        for start, end in _RANGES:
+            low = start if asked.least == 0 else asked.least
+            ends = [np.full_like(rest[name], value) for value in (low, end - 1) if limits.min <= value <= limits.max]
+            if len(ends) == _FEW and all(_succeeds(asked.call, {**rest, name: value}) for value in ends):
                 ranges[name] = (low, end)
                 break
     return ranges

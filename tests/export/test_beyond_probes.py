@@ -163,3 +163,10 @@ def test_one_number_for_each_call(tmp_path):
     x = keras.Input(batch_shape=(), name="x")
     report = nnx.export_model(keras.Model(x, x * 2.0), tmp_path / "x", formats=("onnx",))
     assert report.proven
+
+
+@pytest.mark.parametrize("operate", [keras.ops.floor_divide, keras.ops.mod], ids=["quotient", "remainder"])
+def test_a_model_that_fails_on_zeros_is_asked_for_other_integers(operate, tmp_path):
+    left, right = keras.Input((4,), dtype="int32", name="left"), keras.Input((4,), dtype="int32", name="right")
+    report = nnx.export_model(keras.Model([left, right], operate(left, right)), tmp_path / "x")
+    assert report.proven

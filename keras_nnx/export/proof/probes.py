@@ -41,13 +41,13 @@ def make_probes(
         many: Whether a larger batch of ordinary values stands in for real samples, if there are none.
     """
     random = np.random.default_rng(seed)
-    signature, bounds = exploration.program.signature, exploration.bounds
+    signature = exploration.program.signature
     probes = []
     for index, sizes in enumerate(exploration.sizes):
-        values = {spec.name: _ordinary(spec, sizes, random, bounds) for spec in signature.inputs}
+        values = {spec.name: _ordinary(spec, sizes, random, exploration) for spec in signature.inputs}
         probes.append(Probe(f"ordinary_{index}", values))
     ordinary = probes[min(1, len(probes) - 1)].inputs
-    probes.append(Probe("zero", {name: np.zeros_like(value) for name, value in ordinary.items()}))
+    probes.append(Probe("zero", {name: _zero(value, exploration.least) for name, value in ordinary.items()}))
     if any(np.issubdtype(value.dtype, np.floating) for value in ordinary.values()):
         probes.append(Probe("large", {name: _scaled(value, LARGE) for name, value in ordinary.items()}))
         # Halves make equal values, on which sorting and comparing decide.
@@ -67,7 +67,7 @@ def make_probes(
         sizes = exploration.sizes[0]
         batch = signature.inputs[0].shape[0] if signature.inputs[0].shape else None
         larger = {**sizes, batch: MANY} if isinstance(batch, str) else sizes
-        values = {spec.name: _ordinary(spec, larger, random, bounds) for spec in signature.inputs}
+        values = {spec.name: _ordinary(spec, larger, random, exploration) for spec in signature.inputs}
         probes.append(Probe("many", {name: _of_many_scales(value) for name, value in values.items()}))
     return probes
 
@@ -85,13 +85,17 @@ def _sample_probes(signature: Signature, samples: dict[str, np.ndarray]) -> list
     ]
 
 
-def _ordinary(spec: TensorSignature, sizes: Sizes, random: np.random.Generator, bounds: dict[str, int]) -> np.ndarray:
+def _ordinary(spec: TensorSignature, sizes: Sizes, random: np.random.Generator, exploration: Exploration) -> np.ndarray:
     shape = spec.resolve(sizes)
     if spec.dtype == "bool":
         return np.asarray(random.random(shape) < 0.5)
     if np.issubdtype(np.dtype(spec.dtype), np.integer):
-        return np.asarray(random.integers(0, bounds[spec.name], shape), spec.dtype)
+        return np.asarray(random.integers(exploration.least, exploration.bounds[spec.name], shape), spec.dtype)
     return np.asarray(random.standard_normal(shape), spec.dtype)
+
+
+def _zero(value: np.ndarray, least: int) -> np.ndarray:
+    return np.full_like(value, least if np.issubdtype(value.dtype, np.integer) else 0)
 
 
 def _scaled(value: np.ndarray, factor: float) -> np.ndarray:
