@@ -2,24 +2,30 @@
 
 from keras_nnx.export.lowering.decompositions import (
     bands,
+    bits,
     convolutions,
     cumulative,
+    geometry,
     integers,
     lookups,
     mathematics,
     products,
     resizing,
     slicing,
+    trigonometry,
 )
 
 __all__ = [
     "bands",
+    "bits",
     "convolutions",
     "cumulative",
+    "geometry",
     "integers",
     "lookups",
     "mathematics",
     "products",
     "resizing",
     "slicing",
+    "trigonometry",
 ]

@@ -81,6 +81,29 @@ def _pool(operation: tf.Operation, x: tf.Tensor, pool: Callable[..., tf.Tensor])
     return [tf.reshape(rows, tf.stack([batch, axis_size(rows, 1), height, width, tf.constant(channels)]))]
 
 
+@register_decomposition("MaxPool", targets=("onnx",))
+@register_decomposition("AvgPool", targets=("onnx",))
+@register_decomposition("MaxPool3D", targets=("onnx",))
+@register_decomposition("AvgPool3D", targets=("onnx",))
+def pool_with_gaps(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Leave out what is behind the last window: ONNX Runtime pads windows with gaps by less than nothing."""
+    windows, strides = operation.get_attr("ksize")[1:-1], operation.get_attr("strides")[1:-1]
+    gaps = [
+        axis
+        for axis, (window, stride) in enumerate(zip(windows, strides, strict=True), start=1)
+        if stride > window and x.shape[axis] is None
+    ]
+    if operation.get_attr("padding") != b"SAME" or operation.get_attr("data_format")[-1:] != b"C" or not gaps:
+        return NotImplemented
+    for axis in gaps:
+        window, stride = windows[axis - 1], strides[axis - 1]
+        reached = (axis_size(x, axis) + stride - 1) // stride * stride - stride + window
+        x = x[(*[slice(None)] * axis, slice(None, reached))]
+    attributes = {name: operation.get_attr(name) for name in ("ksize", "strides")}
+    raw = getattr(tf.raw_ops, operation.type)
+    return [raw(**{"value" if operation.type == "AvgPool" else "input": x}, padding="SAME", **attributes)]
+
+
 @register_decomposition("SpaceToBatchND", targets=("tflite",))
 def space_to_batch(operation: tf.Operation, x: tf.Tensor, blocks: tf.Tensor, paddings: tf.Tensor) -> list[tf.Tensor]:
     """Move one axis after the other: TFLite knows pictures only, and what a dilated convolution in 3-D is made of."""

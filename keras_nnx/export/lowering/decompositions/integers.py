@@ -33,6 +33,22 @@ def floor_divide(operation: tf.Operation, x: tf.Tensor, y: tf.Tensor) -> list:
     return [quotient - tf.cast(_cut_up(x, y, x - quotient * y), x.dtype)]
 
 
+@register_decomposition("FloorDiv", targets=("tflite",))
+def floor_divide_floats(operation: tf.Operation, x: tf.Tensor, y: tf.Tensor) -> list:
+    """Round the quotient of floats down; by zero it is infinite, where LiteRT's own operator gives up."""
+    return [tf.floor(x / y)] if x.dtype.is_floating else NotImplemented
+
+
+@register_decomposition("ArgMax", targets=("onnx", "tflite"))
+@register_decomposition("ArgMin", targets=("onnx", "tflite"))
+def place_of_truth(operation: tf.Operation, x: tf.Tensor, axis: tf.Tensor) -> list:
+    """Count with truth as 1: no target orders truth values."""
+    if x.dtype != tf.bool:
+        return NotImplemented
+    find = getattr(tf.raw_ops, operation.type)
+    return [find(input=tf.cast(x, tf.int32), dimension=axis, output_type=operation.get_attr("output_type"))]
+
+
 @register_decomposition("FloorMod", targets=("onnx",))
 def floor_modulo(operation: tf.Operation, x: tf.Tensor, y: tf.Tensor) -> list:
     """Give the remainder the sign of the divisor; tf2onnx rounds the quotient of floats before it multiplies."""

@@ -40,3 +40,30 @@ def bincount(operation: tf.Operation, x: tf.Tensor, size: tf.Tensor, weights: tf
     if weights.shape.num_elements() != 0:
         counted = counted * tf.expand_dims(weights, -1)
     return [tf.reduce_sum(counted, axis=axis)]
+
+
+@register_decomposition("InTopKV2", targets=("onnx", "tflite"))
+def in_top_k(operation: tf.Operation, predictions: tf.Tensor, targets: tf.Tensor, k: tf.Tensor) -> list[tf.Tensor]:
+    """Count the classes above the target's: equal ones are in, and a class that does not exist is not."""
+    classes = tf.shape(predictions, out_type=targets.dtype)[1]
+    own = tf.equal(tf.range(classes), tf.expand_dims(targets, -1))
+    value = tf.reduce_sum(tf.where(own, predictions, tf.zeros([], predictions.dtype)), axis=-1, keepdims=True)
+    above = tf.reduce_sum(tf.cast(predictions > value, k.dtype), axis=-1)
+    finite = tf.reduce_all(tf.math.is_finite(predictions), axis=-1)
+    return [tf.reduce_any(own, axis=-1) & (above < k) & finite]
+
+
+@register_decomposition("LowerBound", targets=("onnx", "tflite"))
+def lower_bound(operation: tf.Operation, ordered: tf.Tensor, values: tf.Tensor) -> list[tf.Tensor]:
+    """Count what is smaller."""
+    return [_count(operation, ordered[:, None, :] < values[:, :, None])]
+
+
+@register_decomposition("UpperBound", targets=("onnx", "tflite"))
+def upper_bound(operation: tf.Operation, ordered: tf.Tensor, values: tf.Tensor) -> list[tf.Tensor]:
+    """Count what is not larger."""
+    return [_count(operation, ordered[:, None, :] <= values[:, :, None])]
+
+
+def _count(operation: tf.Operation, condition: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.cast(condition, operation.get_attr("out_type")), axis=-1)

@@ -81,6 +81,43 @@ def erfc_of_erf(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     return [tf.constant(1, x.dtype) - erf(operation, x)[0]]
 
 
+_ERFINV_CENTRAL = (
+    2.81022636e-08,
+    3.43273939e-07,
+    -3.5233877e-06,
+    -4.39150654e-06,
+    0.00021858087,
+    -0.00125372503,
+    -0.00417768164,
+    0.246640727,
+    1.50140941,
+)
+_ERFINV_TAIL = (
+    -0.000200214257,
+    0.000100950558,
+    0.00134934322,
+    -0.00367342844,
+    0.00573950773,
+    -0.0076224613,
+    0.00943887047,
+    1.00167406,
+    2.83297682,
+)
+
+
+@register_decomposition("Erfinv", targets=("onnx", "tflite"))
+def erfinv(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Return Giles's approximation in single precision ("Approximating the erfinv function", 2010)."""
+    if x.dtype != tf.float32:
+        return NotImplemented
+    edge = tf.equal(tf.abs(x), 1)
+    inner = tf.where(edge, tf.zeros([], x.dtype), x)
+    w = -tf.math.log((1 - inner) * (1 + inner))
+    central = _polynomial(w - 2.5, _ERFINV_CENTRAL)
+    tail = _polynomial(tf.sqrt(w) - 3, _ERFINV_TAIL)
+    return [tf.where(edge, x * np.float32(np.inf), tf.where(w < 5, central, tail) * inner)]
+
+
 def _is_of_gelu(operation: tf.Operation, x: tf.Tensor) -> bool:
     """Whether the operator is applied to x / sqrt(2) and multiplied."""
     factors = [tf.get_static_value(factor) for factor in x.op.inputs] if x.op.type == "Mul" else []
@@ -110,22 +147,10 @@ def sign(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     return [tf.cast(x > zero, x.dtype) - tf.cast(x < zero, x.dtype)]
 
 
-@register_decomposition("BitwiseAnd", targets=("onnx", "tflite"))
-def sign_bit(operation: tf.Operation, x: tf.Tensor, mask: tf.Tensor) -> list[tf.Tensor]:
-    """Read the sign bit of a float off the float; Keras's argmax and signbit look at the bits."""
-    known = tf.get_static_value(mask)
-    if x.op.type != "Bitcast" or known is None or x.op.inputs[0].dtype != tf.float32 or x.dtype != tf.int32:
-        return NotImplemented
-    if (known != -(2**31)).any():
-        return NotImplemented
-    number = x.op.inputs[0]
-    negative = tf.logical_or(number < 0.0, tf.logical_and(tf.equal(number, 0.0), 1.0 / number < 0.0))
-    return [tf.where(negative, mask, tf.zeros_like(mask))]
-
-
 @register_decomposition("Rsqrt", targets=("tflite",))
 def reciprocal_root(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
-    """Keep away from zero, where a limit on the result follows: LiteRT gives no infinity there, but no number."""
-    if not any(reader.type == "Minimum" for reader in operation.outputs[0].consumers()):
+    """Divide by the root, unless something is added to what is below it: LiteRT's own is no number at zero."""
+    added = [tf.get_static_value(term) for term in x.op.inputs] if x.op.type in ("AddV2", "Add", "Maximum") else []
+    if any(value is not None and np.all(value > 0) for value in added):
         return NotImplemented
-    return [tf.math.rsqrt(tf.maximum(x, tf.constant(np.finfo("float32").tiny, x.dtype)))]
+    return [tf.constant(1, x.dtype) / tf.sqrt(x)]

@@ -8,16 +8,27 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from keras_nnx.export.lowering.decompositions.bands import diagonal
 from keras_nnx.export.lowering.operators import register_decomposition
+
+
+@register_decomposition("Einsum", targets=("tflite",))
+def einsum_of_diagonals(operation: tf.Operation, *tensors: tf.Tensor) -> list[tf.Tensor]:
+    """Take the diagonals, which the converter does not, as for ONNX; the rest it knows."""
+    inputs, _, _ = operation.get_attr("equation").decode().replace("...", "").partition("->")
+    return (
+        einsum(operation, *tensors) if any(len(set(term)) < len(term) for term in inputs.split(",")) else NotImplemented
+    )
 
 
 @register_decomposition("Einsum", targets=("onnx",))
 def einsum(operation: tf.Operation, *tensors: tf.Tensor) -> list[tf.Tensor]:
     """Write an equation as transpositions and one matrix product; tf2onnx computes with shapes all around it."""
     terms = _spelled_out(operation.get_attr("equation").decode(), [tensor.shape.rank for tensor in tensors])
-    if terms is None or any(len(set(term)) < len(term) for term in terms):
-        return NotImplemented  # a diagonal, or an axis that is broadcast
+    if terms is None or len(set(terms[-1])) < len(terms[-1]):
+        return NotImplemented  # an axis that is broadcast
     *inputs, output = terms
+    tensors, inputs = zip(*map(_without_diagonals, tensors, inputs), strict=True)
     if len(inputs) == 1:
         return [_arrange(*_without(tensors[0], inputs[0], output), output)]
     (left, first), (right, second) = (
@@ -42,6 +53,17 @@ def _spelled_out(equation: str, ranks: Sequence[int | None]) -> list[str] | None
     if any(count not in (0, max(hidden)) for count in hidden):
         return None
     return [term.replace(".", letters) for term in (*terms, output)]
+
+
+def _without_diagonals(tensor: tf.Tensor, term: str) -> tuple[tf.Tensor, str]:
+    """Make one axis of those that have the same letter."""
+    for axis in dict.fromkeys(term):
+        while term.count(axis) > 1:
+            rest = term.replace(axis, "", 2)
+            places = [place for place, letter in enumerate(term) if letter == axis][:2]
+            others = [place for place in range(len(term)) if place not in places]
+            tensor, term = diagonal(tf.transpose(tensor, [*others, *places])), rest + axis
+    return tensor, term
 
 
 def _without(tensor: tf.Tensor, term: str, needed: str) -> tuple[tf.Tensor, str]:

@@ -61,6 +61,23 @@ def resize_bicubic(operation: tf.Operation, images: tf.Tensor, size: tf.Tensor) 
     return [_resize(images, size, weights)]
 
 
+@register_decomposition("ResizeArea", targets=("onnx", "tflite"))
+def resize_area(operation: tf.Operation, images: tf.Tensor, size: tf.Tensor) -> list[tf.Tensor]:
+    """Weigh each pixel by how much of it a new one covers."""
+    if operation.get_attr("align_corners"):
+        return NotImplemented
+
+    def weights(old: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
+        width = _ratio(old, new)
+        start, end = ((_range(new) + shift)[:, None] * width for shift in (0.0, 1.0))
+        left = _range(old)[None, :]
+        inside = tf.logical_and(start > left, end < left + 1.0)
+        common = tf.nn.relu(tf.minimum(end, left + 1.0) - tf.maximum(start, left))
+        return tf.where(inside, width, common) / width
+
+    return [_resize(images, size, weights)]
+
+
 @register_decomposition("ScaleAndTranslate", targets=("onnx", "tflite"))
 def scale_and_translate(
     operation: tf.Operation, images: tf.Tensor, size: tf.Tensor, scale: tf.Tensor, translation: tf.Tensor
@@ -115,14 +132,19 @@ def _range(size: tf.Tensor) -> tf.Tensor:
 
 def _positions(operation: tf.Operation, old: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
     """Return where each new pixel lies among the old ones."""
+    if operation.get_attr("align_corners"):
+        inner = _ratio(old - 1, tf.maximum(new - 1, 1))
+        return _range(new) * tf.where(new > 1, inner, _ratio(old, new))
+    if operation.get_attr("half_pixel_centers"):
+        return (_range(new) + 0.5) * _ratio(old, new) - 0.5
+    return _range(new) * _ratio(old, new)
+
+
+def _ratio(old: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
+    """Return how many old pixels a new one is wide."""
     # TensorFlow's graph optimizer makes a division by a constant into a product, which rounds otherwise. This is none.
     one = tf.cast(old > -1, tf.float32)
-    before, after = tf.cast(old, tf.float32), tf.cast(new, tf.float32) * one
-    if operation.get_attr("align_corners"):
-        return _range(new) * tf.where(after > 1.0, (before - 1.0) / tf.maximum(after - 1.0, 1.0), before / after)
-    if operation.get_attr("half_pixel_centers"):
-        return (_range(new) + 0.5) * (before / after) - 0.5
-    return _range(new) * (before / after)
+    return tf.cast(old, tf.float32) / (tf.cast(new, tf.float32) * one)
 
 
 def _normalized(weights: tf.Tensor) -> tf.Tensor:

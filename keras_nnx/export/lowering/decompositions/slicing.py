@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from keras_nnx.export.lowering.graphs import axis_size
 from keras_nnx.export.lowering.operators import register_decomposition
 
 
@@ -112,3 +113,37 @@ def dynamic_slice(operation: tf.Operation, x: tf.Tensor, start: tf.Tensor, size:
     size = tf.cast(size, tf.int32)
     first = tf.clip_by_value(tf.cast(start, tf.int32), 0, tf.shape(x) - size)
     return [tf.slice(x, first, size)]
+
+
+@register_decomposition("Unpack", targets=("tflite",))
+def unpack(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Take one slice after the other of the numbers that TFLite does not unpack."""
+    if x.dtype in (tf.float32, tf.bool, tf.int8, tf.uint8, tf.int32) or x.shape.rank is None:
+        return NotImplemented
+    whole = [slice(None)] * (operation.get_attr("axis") % x.shape.rank)
+    return [x[(*whole, index)] for index in range(operation.get_attr("num"))]
+
+
+_MOST_UPDATES = 4096
+
+
+@register_decomposition("TensorScatterUpdate", targets=("tflite",))
+def scatter_update(operation: tf.Operation, x: tf.Tensor, indices: tf.Tensor, updates: tf.Tensor) -> list[tf.Tensor]:
+    """Let the last update of a place win: the converter adds them up."""
+    known = tf.get_static_value(indices)
+    depth, count = indices.shape[-1], indices.shape[:-1].num_elements()
+    if known is not None and len(np.unique(known.reshape(-1, depth), axis=0)) == count:
+        return NotImplemented
+    if depth is None or x.shape.rank is None or (count or 0) > _MOST_UPDATES:
+        return NotImplemented
+    places = tf.reshape(indices, [-1, depth])
+    same = tf.reduce_all(tf.equal(places[:, None], places[None]), axis=-1)
+    order = tf.range(tf.shape(places)[0])
+    beaten = tf.reduce_any(tf.logical_and(same, order[None] > order[:, None]), axis=-1)
+    sizes = [tf.cast(axis_size(x, axis), indices.dtype) for axis in range(x.shape.rank)]
+    rest = [axis_size(x, axis) for axis in range(depth, x.shape.rank)]
+    values = tf.reshape(updates, tf.stack([tf.shape(places)[0], *rest]))
+    last = tf.reshape(beaten, [-1, *[1] * len(rest)])
+    added = tf.scatter_nd(places, tf.where(last, tf.zeros([], x.dtype), values), tf.stack(sizes))
+    there = tf.scatter_nd(places, tf.ones_like(order), tf.stack(sizes[:depth])) > 0
+    return [tf.where(tf.reshape(there, tf.concat([tf.shape(there), tf.ones([len(rest)], tf.int32)], 0)), added, x)]
