@@ -23,6 +23,7 @@ BITS = {
     ).astype(dtype)
     for dtype in ("int32", "int64", "int8", "uint8")
 }
+SEGMENTS = np.array([[0, 5, 2, 2, -1]] * 6)
 COUNTS = np.arange(-1, 62)
 
 
@@ -57,6 +58,20 @@ CASES = {
     "FloorDiv": (("tflite",), lambda x: x // tf.constant([0.0, 2.0, -3.0]), POINTS),
     "LowerBound": (BOTH, lambda x: tf.searchsorted(tf.sort(x), x[:, ::-1]), FEW),
     "UpperBound": (BOTH, lambda x: tf.searchsorted(tf.sort(x), x[:, ::-1], "right", tf.int64), FEW),
+    **{
+        f"UnsortedSegment{name}": (("onnx",), lambda x, reduce=reduce: reduce(x, SEGMENTS, 6), POINTS)
+        for name, reduce in (
+            ("Sum", tf.math.unsorted_segment_sum),
+            ("Max", tf.math.unsorted_segment_max),
+            ("Min", tf.math.unsorted_segment_min),
+            ("Prod", tf.math.unsorted_segment_prod),
+        )
+    },
+    "UnsortedSegmentSum integers": (
+        ("onnx",),
+        lambda x: tf.math.unsorted_segment_sum(tf.cast(x, tf.int32), SEGMENTS[0], 6),
+        FEW,
+    ),
     "Unpack": (("tflite",), lambda x: tf.unstack(tf.cast(x, tf.int64), axis=1)[2], FEW),
     "TensorScatterUpdate": (
         ("tflite",),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+_COMPLEX64 = tf.complex64.as_datatype_enum
+_FLOAT = tf.compat.v1.AttrValue(type=tf.float32.as_datatype_enum)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,3 +66,26 @@ def pruned(graph_def: Any, ends: list[str]) -> Any:
 def axis_size(x: tf.Tensor, axis: int) -> tf.Tensor:
     """Return the size of an axis: a constant where it is known."""
     return tf.constant(x.shape[axis]) if x.shape[axis] is not None else tf.shape(x)[axis]
+
+
+def copied(operation: tf.Operation, inputs: Sequence[tf.Tensor], *, real: bool = False) -> Sequence[tf.Tensor]:
+    """Write an operation again; `real` makes one over complex numbers one over real ones."""
+    attributes = {key: value for key, value in operation.node_def.attr.items() if not key.startswith("_")}
+    if real:
+        attributes = {key: _FLOAT if value.type == _COMPLEX64 else value for key, value in attributes.items()}
+    graph: Any = tf.compat.v1.get_default_graph()
+    return graph.create_op(
+        operation.type,
+        inputs,
+        [tf.float32 if real and tensor.dtype.is_complex else tensor.dtype for tensor in operation.outputs],
+        name=operation.name,
+        attrs=attributes,
+        op_def=operation.op_def,
+    ).outputs
+
+
+def origin(tensor: tf.Tensor) -> tf.Tensor:
+    """Return where a tensor comes from through identities."""
+    while tensor.op.type == "Identity":
+        tensor = tensor.op.inputs[0]
+    return tensor

@@ -11,6 +11,7 @@ from keras_nnx.export.lowering.decompositions import (
     mathematics,
     products,
     resizing,
+    segments,
     slicing,
     trigonometry,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "mathematics",
     "products",
     "resizing",
+    "segments",
     "slicing",
     "trigonometry",
 ]

@@ -11,20 +11,13 @@ from keras_nnx.export.lowering.operators import register_decomposition
 @register_decomposition("BitwiseAnd", targets=("onnx",))
 def sign_bit(operation: tf.Operation, x: tf.Tensor, mask: tf.Tensor) -> list[tf.Tensor]:
     """Read the sign bit of a float off the float; Keras's argmax and signbit look at the bits."""
-    known = tf.get_static_value(mask)
-    if x.op.type != "Bitcast" or known is None or x.op.inputs[0].dtype != tf.float32 or x.dtype != tf.int32:
-        return NotImplemented
-    if (known != -(2**31)).any():
-        return NotImplemented
-    number = x.op.inputs[0]
-    negative = tf.logical_or(number < 0.0, tf.logical_and(tf.equal(number, 0.0), 1.0 / number < 0.0))
-    return [tf.where(negative, mask, tf.zeros_like(mask))]
+    return _sign_bit(x, mask)
 
 
 @register_decomposition("BitwiseAnd", targets=("tflite",))
 def bitwise_and(operation: tf.Operation, x: tf.Tensor, y: tf.Tensor) -> list[tf.Tensor]:
     """Add and take away what differs: a + b = (a ^ b) + 2 (a & b), of halves, so that nothing overflows."""
-    read = sign_bit(operation, x, y)
+    read = _sign_bit(x, y)
     return [_common(x, y)] if read is NotImplemented else read
 
 
@@ -58,6 +51,17 @@ def right_shift(operation: tf.Operation, x: tf.Tensor, count: tf.Tensor) -> list
     below = tf.logical_and(x < 0, tf.not_equal(quotient * power, x))
     one = tf.ones([], x.dtype)
     return [tf.where(power < 0, tf.where(x < 0, -one, one - one), tf.where(below, quotient - one, quotient))]
+
+
+def _sign_bit(x: tf.Tensor, mask: tf.Tensor) -> list[tf.Tensor]:
+    known = tf.get_static_value(mask)
+    if x.op.type != "Bitcast" or known is None or x.op.inputs[0].dtype != tf.float32 or x.dtype != tf.int32:
+        return NotImplemented
+    if (known != -(2**31)).any():
+        return NotImplemented
+    number = x.op.inputs[0]
+    negative = tf.logical_or(number < 0.0, tf.logical_and(tf.equal(number, 0.0), 1.0 / number < 0.0))
+    return [tf.where(negative, mask, tf.zeros_like(mask))]
 
 
 def _common(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:

@@ -16,19 +16,22 @@ from keras_nnx.export.lowering.operators import register_decomposition
 def einsum_of_diagonals(operation: tf.Operation, *tensors: tf.Tensor) -> list[tf.Tensor]:
     """Take the diagonals, which the converter does not, as for ONNX; the rest it knows."""
     inputs, _, _ = operation.get_attr("equation").decode().replace("...", "").partition("->")
-    return (
-        einsum(operation, *tensors) if any(len(set(term)) < len(term) for term in inputs.split(",")) else NotImplemented
-    )
+    repeated = any(len(set(term)) < len(term) for term in inputs.split(","))
+    return _einsum(operation, tensors) if repeated else NotImplemented
 
 
 @register_decomposition("Einsum", targets=("onnx",))
 def einsum(operation: tf.Operation, *tensors: tf.Tensor) -> list[tf.Tensor]:
     """Write an equation as transpositions and one matrix product; tf2onnx computes with shapes all around it."""
+    return _einsum(operation, tensors)
+
+
+def _einsum(operation: tf.Operation, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     terms = _spelled_out(operation.get_attr("equation").decode(), [tensor.shape.rank for tensor in tensors])
     if terms is None or len(set(terms[-1])) < len(terms[-1]):
         return NotImplemented  # an axis that is broadcast
-    *inputs, output = terms
-    tensors, inputs = zip(*map(_without_diagonals, tensors, inputs), strict=True)
+    *repeating, output = terms
+    tensors, inputs = zip(*map(_without_diagonals, tensors, repeating), strict=True)
     if len(inputs) == 1:
         return [_arrange(*_without(tensors[0], inputs[0], output), output)]
     (left, first), (right, second) = (
