@@ -83,7 +83,7 @@ CASES = {
         lambda x: tf.tensor_scatter_nd_update(x, tf.cast(tf.abs(x[:4, :1]), tf.int32), x[:4] + 10),
         FEW,
     ),
-    "Rsqrt": (("tflite",), tf.math.rsqrt, np.append(UNIT, np.float32(0))),
+    "Rsqrt": (("tflite",), tf.math.rsqrt, np.append(UNIT, np.float32([0, -0.0, 1e20]))),
     "ResizeArea": (BOTH, lambda x: tf.image.resize(x, (7, 23), "area"), IMAGES),
     "ResizeArea smaller": (BOTH, lambda x: tf.image.resize(x, (5, 3), "area"), IMAGES),
     "Invert": (("tflite",), tf.bitwise.invert, BITS["int32"]),

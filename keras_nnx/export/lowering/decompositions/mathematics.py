@@ -115,7 +115,8 @@ def erfinv(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     w = -tf.math.log((1 - inner) * (1 + inner))
     central = _polynomial(w - 2.5, _ERFINV_CENTRAL)
     tail = _polynomial(tf.sqrt(w) - 3, _ERFINV_TAIL)
-    return [tf.where(edge, x * np.float32(np.inf), tf.where(w < 5, central, tail) * inner)]
+    # LiteRT's product with a constant infinity is no number.
+    return [tf.where(edge, x / (1 - tf.abs(x)), tf.where(w < 5, central, tail) * inner)]
 
 
 def _is_of_gelu(operation: tf.Operation, x: tf.Tensor) -> bool:
@@ -149,8 +150,10 @@ def sign(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
 
 @register_decomposition("Rsqrt", targets=("tflite",))
 def reciprocal_root(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
-    """Divide by the root, unless something is added to what is below it: LiteRT's own is no number at zero."""
+    """Take the root of the reciprocal, unless something is added to what is below it: LiteRT's own is no number at zero."""
     added = [tf.get_static_value(term) for term in x.op.inputs] if x.op.type in ("AddV2", "Add", "Maximum") else []
     if any(value is not None and np.all(value > 0) for value in added):
         return NotImplemented
-    return [tf.constant(1, x.dtype) / tf.sqrt(x)]
+    # Of a quotient by the root the converter makes that operator again.
+    reciprocal = tf.constant(1, x.dtype) / x
+    return [tf.where(tf.equal(x, 0), reciprocal, tf.sqrt(reciprocal))]
