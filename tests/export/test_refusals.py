@@ -279,3 +279,9 @@ def test_a_variable_that_tensorflow_cannot_name(tmp_path):
     model = functional(keras.Input((4,)), _Hidden())
     with pytest.raises(UnsupportedModelError, match=r"Give the layer a name= that begins"):
         nnx.export_model(model, tmp_path / "x", formats=("saved_model",))
+
+
+def test_an_operator_on_float64_is_refused_as_such(tmp_path):
+    model = functional(keras.Input((4,)), keras.layers.Lambda(lambda x: keras.ops.median(x, axis=1)))
+    with pytest.raises(UnsupportedOperatorError, match="in float64 there"):
+        nnx.export_model(model, tmp_path / "x", formats=("tflite",))

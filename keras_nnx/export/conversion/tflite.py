@@ -9,6 +9,8 @@ import re
 import tempfile
 from pathlib import Path
 
+import tensorflow as tf
+
 from keras_nnx.export._worker import release
 from keras_nnx.export.conversion.saved_model import write_frozen_saved_model
 from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
@@ -20,6 +22,10 @@ from keras_nnx.export.workers import Worker, WorkerError
 TIMEOUT_SECONDS = 900.0
 _NO_LOOPS = (
     "Recurrent layers do not convert to TFLite yet: leave this format out, or use layers without a loop over time."
+)
+_NO_FLOAT64 = (
+    "It computes in float64 there, which TFLite hardly knows: compute in float32 (keras.ops.quantile, median and "
+    "percentile do not), or leave this format out."
 )
 
 
@@ -55,15 +61,26 @@ def _raise_named(program: Program, frozen: FrozenGraph, error: WorkerError) -> N
     """Raise what the converter's message means: an operator that it has no builtin for, or a crash."""
     found = _located_operators(str(error)) or _listed_operators(str(error), frozen)
     if found:
-        places = dict.fromkeys((layer_path(program.model, node), operator) for operator, node in found)
-        first, *rest = [UnsupportedOperatorError(*place, "tflite", _remedy(place[1])) for place in places]
+        doubles = _of_float64(frozen)
+        remedies = {
+            (layer_path(program.model, node), operator): _remedy(operator, node in doubles) for operator, node in found
+        }
+        first, *rest = [UnsupportedOperatorError(*place, "tflite", remedy) for place, remedy in remedies.items()]
         first.also = tuple(rest)
         raise first from error
     raise ConverterCrashError(f"tflite: the converter failed on the model {program.model.name!r}: {error}") from error
 
 
-def _remedy(operator: str) -> str:
+def _remedy(operator: str, in_float64: bool) -> str:
+    if in_float64:
+        return _NO_FLOAT64
     return _NO_LOOPS if operator.startswith("TensorList") else REPLACE_THE_LAYER
+
+
+def _of_float64(frozen: FrozenGraph) -> set[str]:
+    """Return the names of the nodes that compute in float64."""
+    nodes = [*frozen.graph_def.node, *(node for f in frozen.graph_def.library.function for node in f.node_def)]
+    return {node.name for node in nodes if node.attr["T"].type == tf.float64.as_datatype_enum}
 
 
 def _located_operators(message: str) -> list[tuple[str, str]]:

@@ -150,7 +150,7 @@ def sign(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
 
 @register_decomposition("Rsqrt", targets=("tflite",))
 def reciprocal_root(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
-    """Take the root of the reciprocal, unless something is added to what is below it: LiteRT's own is no number at zero."""
+    """Take the root of the reciprocal, unless something is added below it: LiteRT's own is no number at 0."""
     added = [tf.get_static_value(term) for term in x.op.inputs] if x.op.type in ("AddV2", "Add", "Maximum") else []
     if any(value is not None and np.all(value > 0) for value in added):
         return NotImplemented
