@@ -151,3 +151,35 @@ def test_windows_without_gaps_are_left_to_the_converter():
     lowered = lower(lambda x: keras.ops.max_pool(x, 3, 2, "same"), tf.TensorSpec([None, None, None, 3], tf.float32))
     assert operators_of(lowered) & {"MaxPool"}
     assert "StridedSlice" not in operators_of(lowered)
+
+
+TRANSPOSED = {
+    "steps wider than the kernel": ("SAME", 1, 3, 1),
+    "as wide": ("SAME", 2, 2, 1),
+    "less wide": ("SAME", 4, 3, 1),
+    "dilated": ("SAME", 3, 1, 2),
+    "whole": ("VALID", 3, 2, 1),
+    "with a gap": ("VALID", 1, 3, 1),
+}
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["static", "dynamic"])
+@pytest.mark.parametrize("name", TRANSPOSED)
+def test_transposed_convolutions_of_every_size(name, known):
+    padding, width, stride, dilation = TRANSPOSED[name]
+    values = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype("float32")
+    kernel = np.random.default_rng(1).normal(size=(width, width, 2, 3)).astype("float32")
+    for more in range(stride):
+        if padding == "SAME":
+            sizes = [size * stride - more for size in (5, 4)]
+        else:
+            sizes = [(size - 1) * stride + (width - 1) * dilation + 1 + more for size in (5, 4)]
+
+        def function(x, sizes=sizes):
+            batch = tf.shape(x)[0]
+            size = tf.stack([batch, *[(sizes[axis] - n) + tf.shape(x)[axis + 1] for axis, n in enumerate((5, 4))], 2])
+            return tf.nn.conv2d_transpose(x, kernel, size, stride, padding, dilations=dilation)
+
+        spec = tf.TensorSpec(values.shape if known else (None, None, None, 3), tf.float32)
+        lowered = lower(function, spec)
+        np.testing.assert_allclose(run(lowered, values)[0], function(values), rtol=1e-4, atol=1e-5)

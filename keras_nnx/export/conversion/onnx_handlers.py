@@ -40,6 +40,25 @@ def largest(context: Any, node: Any, _name: str, _arguments: Any) -> None:
     context.set_dtype(node.output[1], TensorProto.INT64)
 
 
+def transposed_convolution(context: Any, node: Any, _name: str, _arguments: Any) -> None:
+    """Convolve backwards: without padding the answer is whole, and tf2onnx cuts it up by its size all the same."""
+    from tf2onnx.onnx_opset import nn
+
+    if node.get_attr_value("padding") != b"VALID":
+        nn.ConvTranspose.version_1(context, node)
+        return
+    spatial = 3 if node.type == "Conv3DBackpropInputV2" else 2
+    node.type = "ConvTranspose"
+    nn.conv_kernel_shape(context, node, 1, spatial=spatial)
+    nn.conv_dims_attr(node, "strides", spatial=spatial)
+    nn.conv_dims_attr(node, "dilations", spatial=spatial)
+    node.set_attr("pads", [0] * (2 * spatial))
+    node.set_attr("auto_pad", "NOTSET")
+    _, kernel, values = node.input
+    context.replace_inputs(node, [values, kernel])
+    nn.conv_convert_inputs(context, node, with_kernel=True, spatial=spatial, quantization_axis=1)
+
+
 HANDLERS: dict[str, tuple[Any, list[Any]]] = {
     "Select": (select, []),
     "SelectV2": (select, []),
@@ -47,4 +66,6 @@ HANDLERS: dict[str, tuple[Any, list[Any]]] = {
     "Less": (compare, []),
     "TruncateMod": (remainder, []),
     "TopKV2": (largest, []),
+    "Conv2DBackpropInput": (transposed_convolution, []),
+    "Conv3DBackpropInputV2": (transposed_convolution, []),
 }

@@ -64,19 +64,60 @@ class CarefulBackToBack(BackToBackOptimizer):
         return graph
 
 
+_BROADCASTING = {"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Where", "PRelu"}
+_ELEMENTWISE = {
+    *(
+        "Abs",
+        "Cast",
+        "Ceil",
+        "Clip",
+        "Elu",
+        "Erf",
+        "Exp",
+        "Floor",
+        "HardSigmoid",
+        "Identity",
+        "LeakyRelu",
+        "Log",
+        "Neg",
+    ),
+    *("Not", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt", "Tanh"),
+}
+
+
+def _broadcast(shapes: list[list[int]]) -> list[int]:
+    """Return the shape of what is computed from tensors of these shapes; -1 is an unknown size."""
+    rank = max(map(len, shapes))
+    aligned = [[1] * (rank - len(shape)) + shape for shape in shapes]
+    return [max(sizes) if max(sizes) > 1 else min(sizes) for sizes in zip(*aligned, strict=True)]
+
+
 class CarefulTransposes(TransposeOptimizer):
     """Does what its base does, except where that is wrong.
 
     The base merges what is added to a convolution into its bias if the number of values fits, be they along the
-    channels or not, and fails on a single number. And it makes a reshape of a transposition of several unknown sizes,
-    which a later pass confuses.
+    channels or not, and fails on a single number. It makes a reshape of a transposition of several unknown sizes, which
+    a later pass confuses. And it permutes the recorded shape twice where a transposition meets an operator twice.
     """
 
     def post_optimize_action(self) -> None:
         """Make reshapes of transpositions, if that is certain to work."""
+        self._mend_shapes()
         shapes = [self._g.get_shape(node.input[0]) for node in self.nodes if node.type == "Transpose"]
         if all(shape is None or shape.count(-1) <= 1 for shape in shapes):
             super().post_optimize_action()
+
+    def _mend_shapes(self) -> None:
+        self._g.topological_sort(self._g.get_nodes())
+        for node in self.nodes:
+            read = node.input if node.type in _BROADCASTING else node.input[:1]
+            shapes = [self._g.get_shape(name) for name in read]
+            if None in shapes or not shapes:
+                continue
+            if node.type == "Transpose" and "perm" in node.attr:
+                self._g.set_shape(node.output[0], [shapes[0][place] for place in node.get_attr_value("perm")])
+            elif node.type in _BROADCASTING or node.type in _ELEMENTWISE:
+                self._g.set_shape(node.output[0], _broadcast(shapes))
 
     def _add_handler(self, trans: Any, node: Any) -> bool:
         if node.inputs[1].is_const() and not self._is_bias(node.inputs[1]):

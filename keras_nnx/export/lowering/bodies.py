@@ -79,7 +79,7 @@ def write_branch(walk: Walk, operation: tf.Operation, inputs: list[tf.Tensor]) -
         then_branch=then,
         else_branch=otherwise,
         Tout=[tensor.dtype for tensor in operation.outputs],
-        output_shapes=operation.get_attr("output_shapes"),
+        output_shapes=[tensor.shape for tensor in operation.outputs],
         name=operation.name,
     )
 
@@ -114,7 +114,7 @@ def _case(
         then_branch=then,
         else_branch=otherwise,
         Tout=[tensor.dtype for tensor in operation.outputs],
-        output_shapes=operation.get_attr("output_shapes"),
+        output_shapes=[tensor.shape for tensor in operation.outputs],
         name=operation.name,
     )
 

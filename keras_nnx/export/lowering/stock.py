@@ -68,5 +68,9 @@ def center_crop(layer: keras.layers.CenterCrop, inputs: Any, **options: Any) -> 
         lambda: keras.layers.CenterCrop.call(layer, inputs, **options),
         enlarged,
     )
-    result.set_shape([*inputs.shape[: last - 2], *wanted, *inputs.shape[last:]])
+    shape = [*inputs.shape[: last - 2], *wanted, *inputs.shape[last:]]
+    if shape.count(None) < 2:
+        # The converter to TFLite forgets the shape of what was chosen; a reshape tells it.
+        return tf.reshape(result, [-1 if size is None else size for size in shape])
+    result.set_shape(shape)
     return result

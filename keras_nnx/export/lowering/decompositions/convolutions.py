@@ -55,6 +55,48 @@ def dilated_transposed_convolution(
     ]
 
 
+@register_decomposition("Conv2DBackpropInput", targets=("onnx",))
+@register_decomposition("Conv3DBackpropInputV2", targets=("onnx",))
+def transposed_convolution(
+    operation: tf.Operation, size: tf.Tensor, kernel: tf.Tensor, x: tf.Tensor
+) -> list[tf.Tensor]:
+    """Cut the wanted size out of the whole answer, or fill it up with zeros, which tf2onnx does after the bias."""
+    same = operation.get_attr("padding") == b"SAME"
+    if operation.get_attr("data_format")[-1:] != b"C" or operation.get_attr("padding") not in (b"SAME", b"VALID"):
+        return NotImplemented
+    axes = range(1, x.shape.rank - 1)
+    strides, dilations = operation.get_attr("strides"), operation.get_attr("dilations")
+    widths = [(kernel.shape[axis - 1] - 1) * dilations[axis] + 1 for axis in axes]
+    have = [
+        ((x.shape[axis] or tf.shape(x)[axis]) - 1) * strides[axis] + width
+        for axis, width in zip(axes, widths, strict=True)
+    ]
+    sizes = tf.get_static_value(size, partial=True)
+    want = [size[axis] if sizes is None or sizes[axis] is None else int(sizes[axis]) for axis in axes]
+    # Where the kernel is as wide as its steps, there is enough; without padding there is nothing too much.
+    enough = same and all(width >= strides[axis] for axis, width in zip(axes, widths, strict=True))
+    known = all(isinstance(value, int) for value in (*want, *have))
+    if known and (enough or have == want):
+        return NotImplemented
+    whole = getattr(tf.raw_ops, operation.type)(
+        input_sizes=tf.stack([size[0], *have, size[x.shape.rank - 1]]),
+        filter=kernel,
+        out_backprop=x,
+        strides=strides,
+        padding="VALID",
+        dilations=dilations,
+    )
+    pairs = list(zip(have, want, strict=True))
+    if same:
+        starts = [(a - b if enough else tf.maximum(a - b, 0)) // 2 for a, b in pairs]
+        taken = want if enough else [tf.minimum(a, b) for a, b in pairs]
+        whole = tf.slice(whole, tf.stack([0, *starts, 0]), tf.stack([-1, *taken, -1]))
+    if not enough:
+        missing = [[0, tf.maximum(b - a, 0)] for a, b in pairs]
+        whole = tf.pad(whole, tf.convert_to_tensor([[0, 0], *missing, [0, 0]]))
+    return [whole]
+
+
 @register_decomposition("MaxPool3D", targets=("tflite",))
 def max_pool(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     """Take the largest of each plane, then of the planes: TFLite pools in two dimensions."""

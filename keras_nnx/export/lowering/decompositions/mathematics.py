@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from keras_nnx.export.lowering.operators import register_decomposition
 
+_MOST_AXES = 4
+
 
 @register_decomposition("Erfc", targets=("onnx",))
 def erfc(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
@@ -157,3 +159,9 @@ def reciprocal_root(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     # Of a quotient by the root the converter makes that operator again.
     reciprocal = tf.constant(1, x.dtype) / x
     return [tf.where(tf.equal(x, 0), reciprocal, tf.sqrt(reciprocal))]
+
+
+@register_decomposition("AddV2", targets=("tflite",))
+def add_to_positive(operation: tf.Operation, x: tf.Tensor, y: tf.Tensor) -> list[tf.Tensor]:
+    """Swap the terms of a parametric ReLU of five axes or more, which the converter would know, and then refuse."""
+    return [y + x] if x.op.type == "Relu" and (x.shape.rank or 0) > _MOST_AXES else NotImplemented

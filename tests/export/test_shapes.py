@@ -1,0 +1,62 @@
+"""Models whose sizes a converter gets wrong by itself."""
+
+import keras
+import pytest
+
+import keras_nnx as nnx
+from keras_nnx.export.conversion.onnx_passes import _broadcast
+
+layers = keras.layers
+
+
+def functional(inputs, *applied):
+    x = inputs
+    for layer in applied:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+CASES = {
+    "transposed, with a bias behind the gap": (
+        ("onnx",),
+        (None, None, 4),
+        [layers.Conv2DTranspose(4, 1, strides=2, bias_initializer="ones"), layers.DepthwiseConv2D(3, padding="same")],
+    ),
+    "transposed, of a known size": (
+        ("onnx",),
+        (6, 7, 4),
+        [
+            layers.Conv2DTranspose(4, 2, strides=2, output_padding=1, bias_initializer="ones"),
+            layers.Conv2DTranspose(3, 1, strides=3, padding="same"),
+        ],
+    ),
+    "transposed, in three dimensions": (
+        ("onnx",),
+        (None, None, None, 2),
+        [layers.Conv3DTranspose(4, 2, strides=3, padding="same", bias_initializer="ones")],
+    ),
+    "a pool down to one pixel, normalised": (
+        ("onnx",),
+        (3, 3, 4),
+        [layers.AveragePooling2D(1, 4), layers.LayerNormalization()],
+    ),
+    "windows with gaps": (("onnx",), (None, None, 4), [layers.AveragePooling2D(2, 3, "same")]),
+    "a parametric ReLU of five axes": (("tflite",), (None, None, None, 4), [layers.PReLU(shared_axes=[1, 2, 3])]),
+    "a size that a branch decides": (
+        ("tflite",),
+        (None, None, 4),
+        [layers.CenterCrop(6, 8), layers.SeparableConv2D(3, 3, dilation_rate=2)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_model(name, tmp_path):
+    formats, shape, applied = CASES[name]
+    assert nnx.export_model(functional(keras.Input(shape), *applied), tmp_path / "x", formats=formats).proven
+
+
+def test_unknown_sizes_stay_unknown_unless_another_one_decides():
+    assert _broadcast([[-1, 4, 1, 1], [4, 1, 1], [1, 1]]) == [-1, 4, 1, 1]
+    assert _broadcast([[-1, 1], [1, 5]]) == [-1, 5]
+    assert _broadcast([[-1], [7]]) == [7]
