@@ -19,7 +19,7 @@ from keras_nnx.export.errors import InvalidArtifactError, ParityError, RuntimeFa
 from keras_nnx.export.manifest import ARTIFACT_NAMES, hash_files, versions
 from keras_nnx.export.proof.comparison import signal_to_noise
 from keras_nnx.export.proof.divergence import first_diverging_layer
-from keras_nnx.export.proof.reference import Reference, with_noise_of_weights
+from keras_nnx.export.proof.reference import Reference, with_more_noise
 from keras_nnx.export.quantization.selection import StaticQuantizer, fewest_kept
 from keras_nnx.export.report import Artifact
 from keras_nnx.export.signature import Program
@@ -44,7 +44,7 @@ class Job:
         samples: Real inputs, if the caller gave some.
         references: Probes with the model's answers.
         notes: What the report has to say.
-        weights_were_nudged: Whether the noise in the references is that of the weights, too.
+        noise_is_complete: Whether the noise in the references is that of the weights and of float64, too.
     """
 
     program: Program
@@ -54,7 +54,7 @@ class Job:
     samples: dict[str, np.ndarray] | None = None
     references: list[Reference] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
-    weights_were_nudged: bool = False
+    noise_is_complete: bool = False
 
     def make(self, target: str) -> Artifact:
         """Convert, inspect, prove and time one format."""
@@ -162,9 +162,9 @@ class Job:
                 target, precision, runtime, self.references, self.options.tolerance, self.options.sqnr_floor_db
             )
         except ParityError as error:
-            if precision == "float32" and not self.weights_were_nudged:
-                self.weights_were_nudged = True
-                self.references = with_noise_of_weights(self.program, self.references)
+            if precision == "float32" and not self.noise_is_complete:
+                self.noise_is_complete = True
+                self.references = with_more_noise(self.program, self.references)
                 return self._prove(target, path, precision, explain=explain)
             if explain:
                 layer, said = first_diverging_layer(self.program, target, self.references, error.probe, self.worker)

@@ -125,6 +125,21 @@ def test_truth_values_are_counted_where_a_place_is_looked_for(find, target):
     np.testing.assert_array_equal(run(lowered, FEW)[0], find(FEW > 0, 1))
 
 
+def test_many_numbers_are_added_along_one_axis_after_the_other():
+    def count(function, *shape):
+        lowered = lower(function, tf.TensorSpec(shape, tf.float32), target="tflite")
+        values = np.random.default_rng(0).random([5 if size is None else size for size in shape], "float32")
+        np.testing.assert_allclose(run(lowered, values)[0], function(values), rtol=1e-4)
+        return sum(node.op in ("Mean", "Sum") for node in lowered.graph_def.node)
+
+    assert count(lambda x: tf.reduce_mean(x, [1, 2]), 2, 40, 30, 3) == 2
+    assert count(lambda x: tf.reduce_mean(x, [1, 2], keepdims=True), None, None, None, 3) == 2
+    assert count(lambda x: tf.reduce_sum(x, [1]), 2, 4096, 3) == 2
+    assert count(lambda x: tf.reduce_mean(x, [1, 2]), 2, 7, 7, 3) == 1
+    assert count(lambda x: tf.reduce_mean(x, -1), 2, 4096) == 1
+    assert count(lambda x: tf.reduce_mean(x, 1), 2, 1031, 2) == 1
+
+
 def test_roots_of_what_is_never_zero_stay_one_operator():
     spec = tf.TensorSpec([None], tf.float32)
     assert "Rsqrt" in operators_of(lower(lambda x: tf.math.rsqrt(x + 1e-6), spec, target="tflite"))

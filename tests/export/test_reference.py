@@ -7,7 +7,7 @@ import pytest
 from keras_nnx.export.dimensions import explore
 from keras_nnx.export.proof import reference as reference_module
 from keras_nnx.export.proof.probes import make_probes
-from keras_nnx.export.proof.reference import make_references, with_noise_of_weights
+from keras_nnx.export.proof.reference import make_references, with_more_noise
 from keras_nnx.export.signature import read_signature
 
 
@@ -24,7 +24,7 @@ def long_sum():
 def test_weights_in_other_last_bits_add_to_the_noise_and_come_back(long_sum):
     program, references = long_sum
     before = program.model.get_weights()
-    widened = with_noise_of_weights(program, references)
+    widened = with_more_noise(program, references)
     assert all(new.noise["sum"] >= old.noise["sum"] for new, old in zip(widened, references, strict=True))
     assert any(new.noise["sum"] > old.noise["sum"] for new, old in zip(widened, references, strict=True))
     assert max(new.noise["sum"] for new in widened) < 1e-2
@@ -42,6 +42,22 @@ def test_weights_come_back_whatever_happens(long_sum, monkeypatch):
 
     monkeypatch.setattr(reference_module, "_run", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        with_noise_of_weights(program, references)
+        with_more_noise(program, references)
     for value, was in zip(program.model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(value, was)
+
+
+def test_rounding_is_measured_in_float64_and_the_policies_come_back():
+    x = keras.Input((96, 96, 2))
+    ones = keras.initializers.Constant(1.3)
+    model = keras.Model(
+        x, keras.layers.GlobalAveragePooling2D(name="mean")(keras.layers.Conv2D(4, 1, bias_initializer=ones)(x))
+    )
+    exploration = explore(read_signature(model, None), None)
+    references = make_references(exploration.program, make_probes(exploration))
+    widened = {row.probe.name: row for row in with_more_noise(exploration.program, references)}
+    answer = widened["zero"].outputs["mean"].astype("float64")
+    assert widened["zero"].noise["mean"] == pytest.approx(np.abs(answer - np.float32(1.3)).max())
+    assert widened["zero"].noise["mean"] > 1e-6
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert model.inputs[0].dtype == "float32"

@@ -30,6 +30,11 @@ CASES = {
             layers.Conv2DTranspose(3, 1, strides=3, padding="same"),
         ],
     ),
+    "transposed as a whole, with a bias": (
+        ("onnx",),
+        (6, 7, 4),
+        [layers.Conv2DTranspose(4, 2, strides=2, bias_initializer="ones"), layers.Conv2DTranspose(3, 3)],
+    ),
     "transposed, in three dimensions": (
         ("onnx",),
         (None, None, None, 2),
@@ -42,6 +47,11 @@ CASES = {
     ),
     "windows with gaps": (("onnx",), (None, None, 4), [layers.AveragePooling2D(2, 3, "same")]),
     "a parametric ReLU of five axes": (("tflite",), (None, None, None, 4), [layers.PReLU(shared_axes=[1, 2, 3])]),
+    "an average over many numbers": (
+        ("onnx", "tflite"),
+        (96, 96, 2),
+        [layers.Conv2D(4, 1, bias_initializer=keras.initializers.RandomUniform(1, 2)), layers.GlobalAveragePooling2D()],
+    ),
     "a size that a branch decides": (
         ("tflite",),
         (None, None, 4),

@@ -54,8 +54,8 @@ def transposed_convolution(context: Any, node: Any, _name: str, _arguments: Any)
     nn.conv_dims_attr(node, "dilations", spatial=spatial)
     node.set_attr("pads", [0] * (2 * spatial))
     node.set_attr("auto_pad", "NOTSET")
-    _, kernel, values = node.input
-    context.replace_inputs(node, [values, kernel])
+    _, kernel, values, *bias = node.input
+    context.replace_inputs(node, [values, kernel, *bias])
     nn.conv_convert_inputs(context, node, with_kernel=True, spatial=spatial, quantization_axis=1)
 
 

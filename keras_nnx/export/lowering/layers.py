@@ -107,20 +107,32 @@ def _watched(failed: list[str], lowering: LayerLowering, layer: keras.layers.Lay
         raise
 
 
-@contextlib.contextmanager
-def float32_compute(model: keras.Model) -> Iterator[None]:
+def float32_compute(model: keras.Model) -> contextlib.AbstractContextManager[None]:
     """Make every layer of `model` compute in float32, whatever policy it was trained under."""
+    return _compute_in("float32", HALVES, model)
+
+
+def float64_compute(model: keras.Model) -> contextlib.AbstractContextManager[None]:
+    """Make every layer of `model` compute in float64, to tell what rounding does to its answers."""
+    return _compute_in("float64", (*HALVES, "float32"), model)
+
+
+@contextlib.contextmanager
+def _compute_in(dtype: str, others: Sequence[str], model: keras.Model) -> Iterator[None]:
+    # Weights stay as they are, and are cast where they are read; of a mere "float64" Keras would not expect that.
+    wanted = keras.DTypePolicy("float32")
+    wanted._compute_dtype = dtype
     changed: list[tuple[Any, str, Any]] = []
     try:
         for layer in _computing(model):
             policy = layer.dtype_policy
-            if policy.compute_dtype in HALVES:
-                layer.dtype_policy = "float32"
+            if policy.compute_dtype in others:
+                layer.dtype_policy = wanted
                 changed.append((layer, "dtype_policy", policy))
             for declared in _declared_inputs(layer):
-                if declared.dtype in HALVES:
+                if declared.dtype in others:
                     changed.append((declared, "_dtype", declared.dtype))
-                    declared._dtype = "float32"
+                    declared._dtype = dtype
         yield
     finally:
         for owner, name, before in changed:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_nnx.export.errors import SignatureError, UnsupportedModelError
-from keras_nnx.export.lowering.layers import float32_compute
+from keras_nnx.export.lowering.layers import float32_compute, float64_compute
 from keras_nnx.export.proof.probes import Probe
 from keras_nnx.export.signature import Program
 from keras_nnx.export.tracing import tensor_specifications, traceable
@@ -58,24 +58,31 @@ def make_references(program: Program, probes: list[Probe], seed: int = 0) -> lis
     return references
 
 
-def with_noise_of_weights(program: Program, references: list[Reference], seed: int = 0) -> list[Reference]:
-    """Return the references with the movement that weights in other last bits make, where it is larger.
+def with_more_noise(program: Program, references: list[Reference], seed: int = 0) -> list[Reference]:
+    """Return the references with what else rounding makes of the answers, where it is more.
 
     Inputs have few numbers beside the many that a long sum adds up, and runtimes add in another order, or merge a
-    normalisation into the weights of a convolution. The weights are those of before when this returns, or raises.
+    normalisation into the weights of a convolution. So the weights are moved to other last bits, too; and the model is
+    run in float64, if it can be, to see how far from the right answer its own one is. All is as before when this
+    returns, or raises.
     """
     random = np.random.default_rng(seed)
-    moved = []
     with float32_compute(program.model), _nudged_weights(program, random):
         compiled = traceable(program).get_concrete_function(tensor_specifications(program))
-        for reference in references:
-            outputs = _run(compiled, reference.probe.inputs)
-            noise = {
-                name: max(reference.noise[name], _movement(value, outputs[name]))
-                for name, value in reference.outputs.items()
-            }
-            more = dataclasses.replace(reference, noise=noise)
-            moved.append(reference if _is_chaotic(more) else more)
+        others = [[_run(compiled, reference.probe.inputs)] for reference in references]
+    with float64_compute(program.model):
+        for reference, answers in zip(references, others, strict=True):
+            exact = _run_or_none(program.call, reference.probe.inputs)
+            if exact is not None and all(exact[name].shape == value.shape for name, value in reference.outputs.items()):
+                answers.append(exact)
+    moved = []
+    for reference, answers in zip(references, others, strict=True):
+        noise = {
+            name: max(reference.noise[name], *(_movement(value, answer[name]) for answer in answers))
+            for name, value in reference.outputs.items()
+        }
+        more = dataclasses.replace(reference, noise=noise)
+        moved.append(reference if _is_chaotic(more) else more)
     return moved
 
 
@@ -175,6 +182,13 @@ def _run(function: Any, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
     outputs = function({name: tf.constant(value) for name, value in inputs.items()})
     return {name: np.asarray(value) for name, value in outputs.items()}
+
+
+def _run_or_none(function: Any, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    try:
+        return _run(function, inputs)
+    except Exception:  # noqa: BLE001  (a layer that fixes its own dtype fails in another one: a measure less)
+        return None
 
 
 def _nudged(inputs: dict[str, np.ndarray], random: np.random.Generator) -> dict[str, np.ndarray]:
