@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from keras_nnx.cli.export import Format, Formats, Model, Unsafe
+from keras_nnx.cli._models import Model, Modules, Unsafe, load
+from keras_nnx.cli.export import Format, Formats
 
 
 def command(
     model: Model,
     formats: Formats = None,
+    modules: Modules = None,
     unsafe: Unsafe = False,
 ) -> None:
     """Say what stands in the way of an export, before the training: the layer, the operator and a remedy.
@@ -18,10 +20,10 @@ def command(
 
     Example: keras-nnx check untrained.keras --format tflite
     """
-    from keras_nnx.export import check_exportable, load_model
+    from keras_nnx.export import check_exportable
 
     chosen = tuple(entry.value for entry in formats or Format)
-    findings = check_exportable(load_model(model, safe_mode=not unsafe), formats=chosen)
+    findings = check_exportable(load(model, modules, unsafe=unsafe), formats=chosen)
     for finding in findings:
         typer.echo(str(finding))
     if findings:

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from keras_nnx.cli._models import Model, Modules, Unsafe, load
+
 
 class Format(StrEnum):
     """Target formats."""
@@ -35,14 +37,6 @@ Formats = Annotated[
         help="saved_model, onnx or tflite; may be given several times.",
         show_default="all",
     ),
-]
-
-
-Model = Annotated[
-    Path, typer.Argument(help="A .keras file, or a SavedModel directory with a signature.", show_default=False)
-]
-Unsafe = Annotated[
-    bool, typer.Option("--unsafe", help="Leave the safe mode: run code that the model brings along. Own files only.")
 ]
 
 
@@ -74,6 +68,7 @@ def command(
         float | None,
         typer.Option(help="Allowed difference in float32, times max(1, |reference|).", show_default="1e-5"),
     ] = None,
+    modules: Modules = None,
     unsafe: Unsafe = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export in the directory.")] = False,
 ) -> None:
@@ -83,10 +78,10 @@ def command(
 
     Example: keras-nnx export model.keras build/model --format onnx --labels labels.txt
     """
-    from keras_nnx.export import export_model, load_model
+    from keras_nnx.export import export_model
 
     report = export_model(
-        load_model(model, safe_mode=not unsafe),
+        load(model, modules, unsafe=unsafe),
         directory,
         formats=tuple(chosen.value for chosen in formats or Format),
         precision=precision.value,

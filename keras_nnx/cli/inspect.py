@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from keras_nnx.cli.export import Unsafe
+from keras_nnx.cli._models import Modules, Unsafe, import_all
 
 
 def command(
@@ -19,6 +19,7 @@ def command(
         ),
     ],
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    modules: Modules = None,
     unsafe: Unsafe = False,
 ) -> None:
     """Say what a model or an artifact takes, returns and consists of, without running it.
@@ -27,5 +28,6 @@ def command(
     """
     from keras_nnx.export import inspect_export
 
+    import_all(modules)
     found = inspect_export(path, safe_mode=not unsafe)
     typer.echo(found.to_json() if json else str(found))

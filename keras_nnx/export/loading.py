@@ -66,6 +66,8 @@ def load_model(path: str | Path, *, safe_mode: bool = True) -> keras.Model:
         if safe_mode and "safe_mode" in str(error):
             hint = " It brings code along: if you trust whoever made it, load it with safe_mode=False (on the command "
             hint += "line, --unsafe)."
+        elif "Could not locate" in str(error):
+            hint = " Import the module that defines it before (on the command line, --import MODULE)."
         raise ExportError(f"{path} cannot be loaded: {type(error).__name__}: {error}{hint}") from error
 
 

@@ -148,6 +148,36 @@ def test_code_in_a_model_file_does_not_run(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+OWN_LAYERS = """
+import keras
+
+@keras.saving.register_keras_serializable(package="own")
+class Own(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(2)
+
+    def call(self, inputs):
+        return self.dense(inputs)
+"""
+
+
+def test_a_module_with_the_models_own_layers_is_imported(tmp_path, capsys, monkeypatch):
+    (tmp_path / "own_layers_of_the_test.py").write_text(OWN_LAYERS)
+    create = "import numpy, own_layers_of_the_test as own; m = own.Own(); m(numpy.ones((2, 3))); m.save('own.keras')"
+    subprocess.run([sys.executable, "-c", create], cwd=tmp_path, check=True, timeout=120)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    arguments = ["export", "own.keras", "out", "--format", "onnx"]
+    assert main(arguments) == 1
+    assert "--import MODULE" in capsys.readouterr().err
+    assert main([*arguments, "--import", "of_no_one"]) == 2
+    assert "of_no_one" in capsys.readouterr().err
+    for line in (arguments, ["check", "own.keras", "--format", "onnx"], ["inspect", "own.keras"]):
+        assert main([*line, "--import", "own_layers_of_the_test"]) == 0
+    assert (tmp_path / "out" / "model.onnx").exists()
+
+
 def test_export_verify_benchmark(saved_model_file, tmp_path, capsys):
     out = str(tmp_path / "out")
     (tmp_path / "labels.txt").write_text("a\nb\nc\n")
