@@ -32,9 +32,9 @@ def register_decomposition(operator: str, targets: Sequence[str]) -> Callable[[D
     Example:
         >>> import tensorflow as tf
         >>> import keras_nnx as nnx
-        >>> @nnx.export.register_decomposition("Log1p", targets=("tflite",))
-        ... def log1p(operation, x):
-        ...     return [tf.math.log(1.0 + x)]
+        >>> @nnx.export.register_decomposition("Xdivy", targets=("onnx", "tflite"))
+        ... def xdivy(operation, x, y):
+        ...     return [tf.where(tf.equal(x, 0), 0.0, x / y)]
     """
     check_targets("register_decomposition", targets)
 
