@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +23,16 @@ Modules = Annotated[
         "--import",
         metavar="MODULE",
         help="A Python module with the model's own layers, imported first; may be given several times.",
+        show_default=False,
+    ),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="NAME:DTYPE[SIZES]",
+        help="An input that the model does not know, or is to be narrowed, such as image:float32[1,224,224,3]; a name "
+        "or a question mark is a size that may change. May be given several times.",
         show_default=False,
     ),
 ]
@@ -41,6 +52,36 @@ def load(path: Path, modules: Sequence[str] | None, *, unsafe: bool) -> keras.Mo
 
     import_all(modules)
     return load_model(path, safe_mode=not unsafe)
+
+
+def read_inputs(model: keras.Model, inputs: Sequence[str] | None) -> Any:
+    """Return what `--input` says as an input signature, or None if it was not given.
+
+    Raises:
+        typer.BadParameter: If one cannot be read.
+        SignatureError: If the model has no input of that name.
+    """
+    if not inputs:
+        return None
+    import keras
+
+    from keras_nnx.export.signature import narrowed
+
+    wanted = {}
+    for text in inputs:
+        found = re.fullmatch(r"(?:([^:\[\]]+):)?([a-z]+\d*)\[([^\[\]]*)\]", text.replace(" ", ""))
+        if found is None:
+            raise typer.BadParameter(
+                f"{text!r} is not understood: write NAME:DTYPE[SIZES], such as image:float32[batch,224,224,3].",
+                param_hint="--input",
+            )
+        name, dtype, sizes = found.groups()
+        shape = tuple(int(size) if size.isdigit() else None for size in sizes.split(",") if size)
+        try:
+            wanted[name or "input"] = keras.KerasTensor(shape, dtype, name=name or "input")
+        except (ValueError, TypeError) as error:
+            raise typer.BadParameter(f"{text!r}: {error}", param_hint="--input") from error
+    return narrowed(model, wanted)
 
 
 def import_all(modules: Sequence[str] | None) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from keras_nnx.cli._models import Model, Modules, Unsafe, load
+from keras_nnx.cli._models import Inputs, Model, Modules, Unsafe, load, read_inputs
 from keras_nnx.cli.export import Format, Formats
 
 
 def command(
     model: Model,
     formats: Formats = None,
+    inputs: Inputs = None,
     modules: Modules = None,
     unsafe: Unsafe = False,
 ) -> None:
@@ -23,7 +24,8 @@ def command(
     from keras_nnx.export import check_exportable
 
     chosen = tuple(entry.value for entry in formats or Format)
-    findings = check_exportable(load(model, modules, unsafe=unsafe), formats=chosen)
+    loaded = load(model, modules, unsafe=unsafe)
+    findings = check_exportable(loaded, formats=chosen, input_signature=read_inputs(loaded, inputs))
     for finding in findings:
         typer.echo(str(finding))
     if findings:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_nnx.cli._models import Model, Modules, Unsafe, load
+from keras_nnx.cli._models import Inputs, Model, Modules, Unsafe, load, read_inputs
 
 
 class Format(StrEnum):
@@ -68,6 +68,7 @@ def command(
         float | None,
         typer.Option(help="Allowed difference in float32, times max(1, |reference|).", show_default="1e-5"),
     ] = None,
+    inputs: Inputs = None,
     modules: Modules = None,
     unsafe: Unsafe = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export in the directory.")] = False,
@@ -80,11 +81,13 @@ def command(
     """
     from keras_nnx.export import export_model
 
+    loaded = load(model, modules, unsafe=unsafe)
     report = export_model(
-        load(model, modules, unsafe=unsafe),
+        loaded,
         directory,
         formats=tuple(chosen.value for chosen in formats or Format),
         precision=precision.value,
+        input_signature=read_inputs(loaded, inputs),
         calibration=None if calibration is None else _read_arrays(calibration),
         sqnr_floor_db=floor,
         opset=opset,

@@ -184,6 +184,28 @@ def _input_structure(model: keras.Model, input_signature: Any) -> Any:
     return recorded
 
 
+def narrowed(model: keras.Model, wanted: dict[str, keras.KerasTensor]) -> Any:
+    """Return the inputs of `model`, as it takes them, with those in `wanted` as they are there.
+
+    A model whose inputs are not known gets the one, or a dict of all.
+
+    Raises:
+        SignatureError: If the model has no input of a name.
+    """
+    try:
+        structure = _input_structure(model, None)
+    except SignatureError:
+        return next(iter(wanted.values())) if len(wanted) == 1 else wanted
+    names = _input_names(structure)
+    if len(wanted) == len(names) == 1:
+        wanted = dict(zip(names, wanted.values(), strict=True))
+    for name in wanted:
+        if name not in names:
+            raise SignatureError(f"The model {model.name!r} has no input {name!r}: it has {', '.join(names)}.")
+    tensors = zip(names, keras.tree.flatten(structure), strict=True)
+    return keras.tree.pack_sequence_as(structure, [wanted.get(name, tensor) for name, tensor in tensors])
+
+
 def _input_names(structure: Any) -> list[str]:
     """Return the keys of a dict, or else the names that were given; what Keras named by counting gets a stable name."""
     flat = keras.tree.flatten(structure)

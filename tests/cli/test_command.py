@@ -178,6 +178,32 @@ def test_a_module_with_the_models_own_layers_is_imported(tmp_path, capsys, monke
     assert (tmp_path / "out" / "model.onnx").exists()
 
 
+def test_inputs_are_narrowed_on_the_command_line(saved_model_file, tmp_path, capsys):
+    def shape(number, *options):
+        directory = tmp_path / str(number)
+        assert main(["export", str(saved_model_file), str(directory), "--format", "onnx", *options]) == 0
+        return json.loads((directory / "manifest.json").read_text())["signature"]["inputs"][0]["shape"]
+
+    assert shape(1, "--input", "x:float32[2, 4]") == [2, 4]
+    assert shape(2, "--input", "float32[?,4]") == ["batch", 4]
+    assert main(["check", str(saved_model_file), "--format", "onnx", "--input", "x:float32[3,4]"]) == 0
+    for wrong, code, word in (("x=4", 2, "NAME:DTYPE"), ("x:floaty[4]", 2, "floaty"), ("x:float32[1,5]", 1, "(1, 5)")):
+        capsys.readouterr()
+        assert main(["export", str(saved_model_file), str(tmp_path / "no"), "--input", wrong]) == code
+        assert word in capsys.readouterr().err
+
+
+def test_inputs_of_a_model_with_several(tmp_path, capsys):
+    x, y = keras.Input((4,), name="x"), keras.Input((None,), name="y")
+    keras.Model([x, y], keras.layers.Concatenate()([x, y])).save(tmp_path / "two.keras")
+    arguments = ["export", str(tmp_path / "two.keras"), str(tmp_path / "out"), "--format", "onnx", "--input"]
+    assert main([*arguments, "z:float32[1,4]"]) == 1
+    assert "it has x, y" in capsys.readouterr().err
+    assert main([*arguments, "y:float32[batch,7]"]) == 0
+    signature = json.loads((tmp_path / "out" / "manifest.json").read_text())["signature"]
+    assert [row["shape"] for row in signature["inputs"]] == [["batch", 4], ["batch", 7]]
+
+
 def test_export_verify_benchmark(saved_model_file, tmp_path, capsys):
     out = str(tmp_path / "out")
     (tmp_path / "labels.txt").write_text("a\nb\nc\n")
