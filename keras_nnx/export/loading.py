@@ -54,6 +54,8 @@ def load_model(path: str | Path, *, safe_mode: bool = True) -> keras.Model:
     path = Path(path)
     if path.is_dir() and (path / "saved_model.pb").is_file():
         return _load_saved_model(path, safe_mode=safe_mode)
+    if not path.exists():
+        raise ExportError(f"{path} does not exist.")
     if not path.is_file() or not zipfile.is_zipfile(path):
         raise ExportError(
             f"{path} is neither a .keras file nor a SavedModel directory: name one that model.save() or "

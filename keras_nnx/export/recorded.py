@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_nnx.export.lowering.layers import HALVES, float32_compute
+
+_MOST_MIXED = 4
 
 
 def recorded_inputs(model: keras.Model) -> Any | None:
@@ -23,12 +27,13 @@ def recorded_inputs(model: keras.Model) -> Any | None:
     arguments = {name.removesuffix("_shape"): _plain(value) for name, value in shapes.items()}
     recorded = next(iter(arguments.values())) if len(arguments) == 1 else arguments
     by_name = len(arguments) > 1
-    attempts = [(flexible, dtype) for flexible in (True, False) for dtype in ("float32", "int32")]
-    for flexible, dtype in attempts:
-        structure = _tensors(recorded, flexible, dtype)
-        traced = _traced(model, structure, by_name)
-        if traced is not None:
-            return _with_integers(structure, traced)
+    for flexible in (True, False):
+        structure = _tensors(recorded, flexible, "float32")
+        for dtypes in _dtypes(len(keras.tree.flatten(structure))):
+            typed = _retyped(structure, dtypes)
+            traced = _traced(model, typed, by_name)
+            if traced is not None:
+                return _with_integers(typed, traced)
     # The caller meets what the model raises.
     return _tensors(recorded, True, "float32")
 
@@ -72,6 +77,21 @@ def _tensors(shapes: Any, flexible: bool, dtype: str) -> Any:
     return keras.KerasTensor((None, *shapes[1:]) if flexible and shapes else shapes, dtype)
 
 
+def _dtypes(count: int) -> Iterator[tuple[str, ...]]:
+    """Yield dtypes for `count` inputs, the fewest integers first; of many inputs, all or none."""
+    if count > _MOST_MIXED:
+        yield from (("float32",) * count, ("int32",) * count)
+    else:
+        mixed = itertools.product(("float32", "int32"), repeat=count)
+        yield from sorted(mixed, key=lambda dtypes: dtypes.count("int32"))
+
+
+def _retyped(structure: Any, dtypes: Sequence[str]) -> Any:
+    flat = keras.tree.flatten(structure)
+    typed = [keras.KerasTensor(tensor.shape, dtype) for tensor, dtype in zip(flat, dtypes, strict=True)]
+    return keras.tree.pack_sequence_as(structure, typed)
+
+
 def _traced(model: keras.Model, structure: Any, by_name: bool) -> Any | None:
     """Return the model's graph for such inputs, or None if it does not take them."""
     import tensorflow as tf
@@ -92,19 +112,23 @@ def _with_integers(structure: Any, traced: Any) -> Any:
     """Return `structure` with int32 for the inputs of which the model uses nothing but the integer part."""
     flat = keras.tree.flatten(structure)
     arguments = traced.inputs[: len(flat)]
-    integers = [
-        keras.KerasTensor(tensor.shape, "int32") if _is_index(argument) else tensor
-        for tensor, argument in zip(flat, arguments, strict=True)
-    ]
-    return keras.tree.pack_sequence_as(structure, integers)
+    found = ["int32" if _is_index(argument) else tensor.dtype for tensor, argument in zip(flat, arguments, strict=True)]
+    return _retyped(structure, found)
 
 
 def _is_index(tensor: Any) -> bool:
-    """Whether a tensor is cast to integers wherever it is used, but for a comparison, such as that of a mask."""
+    """Whether a tensor is cast to integers wherever it is used, or compared with a whole number, as a mask is made."""
     users = list(_users(tensor))
     casts = [user for user in users if user.type == "Cast" and user.outputs[0].dtype.is_integer]
-    compared = [user for user in users if user.type in ("NotEqual", "Equal")]
+    compared = [user for user in users if user.type in ("NotEqual", "Equal") and _with_whole_number(user)]
     return bool(casts) and len(casts) + len(compared) == len(users)
+
+
+def _with_whole_number(comparison: Any) -> bool:
+    import tensorflow as tf
+
+    values = [tf.get_static_value(tensor) for tensor in comparison.inputs]
+    return any(value is not None and bool((value == np.round(value)).all()) for value in values)
 
 
 def _users(tensor: Any) -> Iterator[Any]:

@@ -179,7 +179,7 @@ def _input_structure(model: keras.Model, input_signature: Any) -> Any:
         raise SignatureError(
             f"The inputs of the model {model.name!r} are not known, since it was never built or called: call it once "
             f"on real data, or pass input_signature=keras.Input(shape, dtype=...) (or a list or dict of them, as the "
-            f"model takes them)."
+            f"model takes them; on the command line, --input)."
         )
     return recorded
 

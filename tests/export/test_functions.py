@@ -145,6 +145,12 @@ def test_roots_of_what_is_never_zero_stay_one_operator():
     assert "Rsqrt" in operators_of(lower(lambda x: tf.math.rsqrt(x + 1e-6), spec, target="tflite"))
 
 
+def test_a_sum_over_a_segment_is_no_number_because_of_another_one():
+    values = np.array([[np.inf, 1], [2, np.nan], [3, 4], [5, 6]], "float32")
+    lowered = lower(lambda x: tf.math.unsorted_segment_sum(x, [0, 1, 2, -1], 3), tf.TensorSpec([None, 2], tf.float32))
+    np.testing.assert_array_equal(run(lowered, values)[0], values[:3])
+
+
 POOLS = {
     "MaxPool": (lambda x: tf.nn.max_pool2d(x, (2, 1), (3, 2), "SAME"), 2),
     "AvgPool": (lambda x: tf.nn.avg_pool2d(x, (1, 2), (4, 3), "SAME"), 2),

@@ -39,6 +39,16 @@ class Lookup(keras.Model):
         return self.dense(keras.ops.take(keras.ops.eye(5), indices, axis=0))
 
 
+class Mixed(Lookup):
+    def call(self, inputs):
+        return self.dense(inputs["x"]) + super().call(inputs["k"])
+
+
+class Rounded(keras.Model):
+    def call(self, inputs):
+        return keras.ops.where(inputs == -1.5, 0, keras.ops.cast(inputs, "int32"))
+
+
 class Difference(keras.Model):
     def __init__(self):
         super().__init__()
@@ -96,6 +106,18 @@ def test_a_model_that_works_on_integers_alone(tmp_path):
     model = Lookup()
     model(np.ones((2, 5), "int32"))
     assert signature_of(model, tmp_path) == [("input", ("batch", 5), "int32")]
+
+
+def test_integers_of_one_input_leave_the_others_as_they_are(tmp_path):
+    model = Mixed()
+    model({"x": np.ones((2, 5), "float32"), "k": np.ones((2,), "int32")})
+    assert signature_of(model, tmp_path) == [("k", ("batch",), "int32"), ("x", ("batch", 5), "float32")]
+
+
+def test_what_is_compared_with_a_fraction_is_no_integer(tmp_path):
+    model = Rounded()
+    model(np.ones((2, 5), "float32"))
+    assert signature_of(model, tmp_path) == [("input", ("batch", 5), "float32")]
 
 
 def test_several_arguments_of_call(tmp_path):

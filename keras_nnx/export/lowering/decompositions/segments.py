@@ -12,16 +12,16 @@ from keras_nnx.export.lowering.operators import register_decomposition
 @register_decomposition("UnsortedSegmentSum", targets=("onnx",))
 def segment_sum(operation: tf.Operation, data: tf.Tensor, segments: tf.Tensor, count: tf.Tensor) -> list[tf.Tensor]:
     """Add up what is in each segment; nothing is 0."""
-    if not data.dtype.is_floating:
-        return _reduced(data, segments, count, tf.zeros([], data.dtype), tf.reduce_sum)
-    if None in (segments.shape.rank, data.shape.rank):
+    rank = segments.shape.rank
+    if rank is None or data.shape.rank is None:
         return NotImplemented
-    rows, inside, rest = _rows(data, segments, count)
-    flat = tf.reshape(rows, tf.stack([tf.shape(rows)[0], tf.reduce_prod(rest)]))
-    # What belongs to no segment may be infinite, and is not multiplied by 0.
-    kept = tf.where(tf.reduce_any(inside, axis=1, keepdims=True), flat, tf.zeros([], data.dtype))
-    sums = tf.linalg.matmul(tf.cast(inside, data.dtype), kept, transpose_a=True)
-    return [tf.reshape(sums, tf.concat([tf.reshape(count, [1]), rest], 0))]
+    rest = tf.shape(data)[rank:]
+    rows = tf.reshape(data, tf.concat([[-1], rest], 0)) if rank != 1 else data
+    # What belongs to no segment goes into one more, which is cut off.
+    flat, count = tf.reshape(segments, [-1]), tf.cast(tf.reshape(count, []), segments.dtype)
+    places = tf.where(tf.logical_and(flat >= 0, flat < count), flat, count)
+    empty = tf.zeros(tf.concat([[tf.cast(count, tf.int32) + 1], rest], 0), data.dtype)
+    return [tf.tensor_scatter_nd_add(empty, places[:, None], rows)[:-1]]
 
 
 @register_decomposition("UnsortedSegmentMax", targets=("onnx",))
