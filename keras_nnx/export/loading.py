@@ -10,8 +10,10 @@ import keras
 import tensorflow as tf
 
 from keras_nnx.export.errors import ExportError, SignatureError
+from keras_nnx.export.manifest import ARTIFACT_NAMES
 
 DEFAULT_SIGNATURE = "serving_default"
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 _TOUCHING_FILES = {
     "EagerPyFunc",
     "MatchingFiles",
@@ -54,13 +56,8 @@ def load_model(path: str | Path, *, safe_mode: bool = True) -> keras.Model:
     path = Path(path)
     if path.is_dir() and (path / "saved_model.pb").is_file():
         return _load_saved_model(path, safe_mode=safe_mode)
-    if not path.exists():
-        raise ExportError(f"{path} does not exist.")
     if not path.is_file() or not zipfile.is_zipfile(path):
-        raise ExportError(
-            f"{path} is neither a .keras file nor a SavedModel directory: name one that model.save() or "
-            f"model.export() wrote."
-        )
+        raise ExportError(f"{path} {_what_it_is_instead(path)}")
     try:
         return keras.models.load_model(path, compile=False, safe_mode=safe_mode)
     except Exception as error:
@@ -71,6 +68,25 @@ def load_model(path: str | Path, *, safe_mode: bool = True) -> keras.Model:
         elif "Could not locate" in str(error):
             hint = " Import the module that defines it before (on the command line, --import MODULE)."
         raise ExportError(f"{path} cannot be loaded: {type(error).__name__}: {error}{hint}") from error
+
+
+def _what_it_is_instead(path: Path) -> str:
+    """Say what a path is that no model can be loaded from, and what to do."""
+    if not path.exists():
+        return "does not exist."
+    if path.is_dir():
+        inner = path / ARTIFACT_NAMES["saved_model"]
+        if (inner / "saved_model.pb").is_file():
+            return f"is an export directory: name the SavedModel in it, {inner}."
+        return "is a directory without a saved_model.pb: name a .keras file, or what model.export() wrote."
+    with path.open("rb") as file:
+        if file.read(len(_HDF5)) == _HDF5:
+            return (
+                "is an HDF5 file. If it holds a whole model, write it anew with "
+                "keras.models.load_model(...).save('model.keras'); if it holds weights only, build the model and "
+                "load_weights first."
+            )
+    return "is neither a .keras file nor a SavedModel directory: name one that model.save() or model.export() wrote."
 
 
 def count_parameters(model: keras.Model) -> int:

@@ -72,10 +72,31 @@ def test_code_in_a_keras_file_runs_only_when_asked(tmp_path):
     np.testing.assert_array_equal(loaded.predict(np.ones((2, 3)), verbose=0), np.full((2, 3), 2.0))
 
 
-@pytest.mark.parametrize("name", ["nothing.keras", ""])
-def test_what_is_no_model_is_refused(tmp_path, name):
-    with pytest.raises(ExportError, match="neither"):
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("nothing.keras", None, "does not exist"),
+        ("", None, "without a saved_model.pb"),
+        ("notes.txt", b"notes", "neither"),
+    ],
+)
+def test_what_is_no_model_is_refused(tmp_path, name, content, said):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ExportError, match=said):
         load_model(tmp_path / name)
+
+
+def test_an_older_keras_file_is_refused_with_what_to_do(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.save_weights(tmp_path / "model.weights.h5")
+    with pytest.raises(ExportError, match="HDF5"):
+        load_model(tmp_path / "model.weights.h5")
+
+
+def test_an_export_directory_names_the_model_in_it(exported):
+    with pytest.raises(ExportError, match="saved_model"):
+        load_model(exported.directory)
 
 
 def test_inspect_says_the_same_of_every_form(exported):
