@@ -13,7 +13,7 @@ import keras
 from keras_nnx._stderr import held_back_stderr
 from keras_nnx.export.errors import InvalidArtifactError, SignatureError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
-from keras_nnx.export.signature import Signature
+from keras_nnx.export.signature import Signature, TensorSignature
 
 _STANDARD_DOMAINS = ("", "ai.onnx")
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger")
@@ -95,18 +95,26 @@ def _check_tflite_interface(path: Path, signature: Signature) -> None:
     if list(runners) != ["serving_default"]:
         raise SignatureError(f"tflite: the file has the signatures {list(runners)} instead of serving_default.")
     runner = interpreter.get_signature_runner("serving_default")
-    inputs = sorted(
-        (name, [-1 if size < 0 else int(size) for size in detail["shape_signature"]], detail["dtype"].__name__)
-        for name, detail in runner.get_input_details().items()
+    found = {
+        "inputs": _lite_tensors(runner.get_input_details()),
+        "outputs": _lite_tensors(runner.get_output_details()),
+    }
+    expected = {"inputs": _declared(signature.inputs), "outputs": _declared(signature.outputs)}
+    _compare_interfaces("tflite", found, expected)
+
+
+def _lite_tensors(details: dict[str, Any]) -> list[tuple[str, list[int], str]]:
+    """Return the names, declared shapes and dtypes of tensors, sorted: a file has no order of its own."""
+    return sorted(
+        (name, [int(size) for size in detail["shape_signature"]], detail["dtype"].__name__)
+        for name, detail in details.items()
     )
-    wanted = sorted(
-        (spec.name, [-1 if size is None else size for size in spec.static_shape], spec.dtype)
-        for spec in signature.inputs
+
+
+def _declared(specs: Iterable[TensorSignature]) -> list[tuple[str, list[int], str]]:
+    return sorted(
+        (spec.name, [-1 if size is None else size for size in spec.static_shape], spec.dtype) for spec in specs
     )
-    # Shapes of outputs are left out: the converter writes those of dynamic outputs as it likes.
-    outputs = sorted((name, detail["dtype"].__name__) for name, detail in runner.get_output_details().items())
-    promised = sorted((spec.name, spec.dtype) for spec in signature.outputs)
-    _compare_interfaces("tflite", {"inputs": inputs, "outputs": outputs}, {"inputs": wanted, "outputs": promised})
 
 
 def inspect_saved_model(path: Path) -> dict[str, int]:

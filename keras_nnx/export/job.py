@@ -186,6 +186,10 @@ class Job:
                 from keras_nnx.export.quantization.onnx_weights import quantize_weights as quantize_onnx
 
                 quantize_onnx(path, precision, Path(folder))
+        if target == "tflite":
+            from keras_nnx.export.conversion.tflite_interface import declare_output_shapes
+
+            declare_output_shapes(path, self.program.signature)
         if not inspection.is_smaller(path, target, precision):
             raise UnsupportedModelError(
                 f"{target}: {precision} applies to none of the operators of this model: export it in float32."

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_nnx.export._worker import release
 from keras_nnx.export.conversion.saved_model import write_frozen_saved_model
+from keras_nnx.export.conversion.tflite_interface import declare_output_shapes
 from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering.graphs import FrozenGraph
@@ -55,6 +56,7 @@ def convert_to_tflite(
             if os.strerror(errno.ENOSPC) in str(error):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
             _raise_named(program, frozen, error)
+    declare_output_shapes(path, program.signature)
 
 
 def _raise_named(program: Program, frozen: FrozenGraph, error: WorkerError) -> None:
