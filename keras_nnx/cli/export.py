@@ -56,7 +56,10 @@ def command(
     ] = None,
     floor: Annotated[
         float | None,
-        typer.Option(help="The least signal-to-noise ratio in dB; int8 keeps the fewest layers in float for it."),
+        typer.Option(
+            "--sqnr-floor-db",
+            help="The least signal-to-noise ratio in dB; int8 keeps the fewest layers in float for it.",
+        ),
     ] = None,
     opset: Annotated[int | None, typer.Option(help="The ONNX opset.", show_default="the oldest that will do")] = None,
     allow_flex: Annotated[

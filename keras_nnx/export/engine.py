@@ -146,7 +146,11 @@ def export_model(
             metadata=options.metadata,
             versions=versions(),
             artifacts=artifacts,
-            notes=(*_notes(model, artifacts, precision, references, chaotic), *job.notes),
+            notes=(
+                *_notes(model, artifacts, precision, references, chaotic),
+                *_of_labels(program, options),
+                *job.notes,
+            ),
         )
         write_manifest(stage, report, job.references, options)
     final = Path(directory)
@@ -178,6 +182,13 @@ def inference_only(model: keras.Model) -> Iterator[None]:
     finally:
         for name, function in functions.items():
             setattr(model, name, function)
+
+
+def _of_labels(program: Program, options: Options) -> tuple[str, ...]:
+    first, *others = program.signature.outputs
+    if not options.labels or not others:
+        return ()
+    return (f"The labels are those of the output {first.name!r}, the first of {len(others) + 1}.",)
 
 
 def _notes(

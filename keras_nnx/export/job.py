@@ -173,7 +173,7 @@ class Job:
 
     def _reduce(self, target: str, path: Path) -> tuple[str, ...]:
         """Put a file of lower precision in the place of a float32 one, and return the layers that stay in float."""
-        precision = self.options.precision
+        precision, before = self.options.precision, _size(path)
         kept: tuple[str, ...] = ()
         with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
             if precision == "int8":
@@ -193,6 +193,11 @@ class Job:
         if not inspection.is_smaller(path, target, precision):
             raise UnsupportedModelError(
                 f"{target}: {precision} applies to none of the operators of this model: export it in float32."
+            )
+        if (after := _size(path)) > before:
+            self.notes.append(
+                f"{target}: the file in {precision} is larger than the one in float32 ({after:,} over {before:,} "
+                f"bytes): the model is too small for what its scales take."
             )
         return kept
 
@@ -229,6 +234,11 @@ class Job:
         quantizer.write(path, kept)
         runtime = open_runtime(target, path, self.worker)
         return signal_to_noise(self.references, run_probes(target, "int8", runtime, self.references))
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file, and of its weights where they lie beside it."""
+    return sum(file.stat().st_size for file in (path, path.with_name(f"{path.name}.data")) if file.exists())
 
 
 def _flex(operators: dict[str, int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from keras_nnx.export import inspection
 from keras_nnx.export.errors import ExportError, InvalidArtifactError
 from keras_nnx.export.loading import count_parameters, load_model
 from keras_nnx.export.manifest import MANIFEST, read_manifest
+from keras_nnx.export.signature import TensorSignature
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Inspection:
     Args:
         path: What was looked at.
         kind: `"model"`, `"onnx"`, `"tflite"` or `"export"`.
-        inputs: Each as `name: dtype[shape]`.
+        inputs: Each with its name, shape (an unknown size is `"?"`) and dtype.
         outputs: The same.
         operators: Operators with their counts; of an export, by format and operator.
         details: What else there is to say, by name.
@@ -32,8 +34,8 @@ class Inspection:
 
     path: Path
     kind: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    inputs: tuple[TensorSignature, ...]
+    outputs: tuple[TensorSignature, ...]
     operators: dict[str, Any]
     details: dict[str, Any]
 
@@ -71,8 +73,8 @@ def inspect_export(path: str | Path, *, safe_mode: bool = True) -> Inspection:
         >>> model = keras.Sequential([keras.Input((4,), name="petals"), keras.layers.Dense(2)])
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     _ = nnx.export_model(model, folder + "/dense", formats=("onnx",))
-        ...     nnx.inspect_export(folder + "/dense/model.onnx").inputs
-        ('petals: float32[batch, 4]',)
+        ...     nnx.inspect_export(folder + "/dense/model.onnx").inputs[0]
+        TensorSignature(name='petals', shape=('batch', 4), dtype='float32')
     """
     path = Path(path)
     if (path / MANIFEST).is_file():
@@ -81,8 +83,11 @@ def inspect_export(path: str | Path, *, safe_mode: bool = True) -> Inspection:
         return _inspect_onnx(path)
     if path.suffix == ".tflite" and path.is_file():
         return _inspect_tflite(path)
-    if not path.exists():
-        raise ExportError(f"{path} does not exist.")
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise ExportError(
+            f"{path} is nothing that can be inspected: name a .keras file, a SavedModel directory, an .onnx or .tflite "
+            f"file, or a directory that an export made."
+        )
     return _inspect_model(path, safe_mode=safe_mode)
 
 
@@ -99,7 +104,10 @@ def _inspect_directory(path: Path) -> Inspection:
             "model": values["model"],
             "parameters": values["parameters"],
             "precision": values["precision"],
-            "artifacts": {name: f"{row['size_bytes']:,} bytes, {_proof(row)}" for name, row in artifacts.items()},
+            "artifacts": {
+                name: {"bytes": row["size_bytes"], "proven": row["parity"] is not None}
+                for name, row in artifacts.items()
+            },
             "labels": values["labels"],
             "metadata": values["metadata"],
             "versions": values["versions"],
@@ -117,8 +125,8 @@ def _inspect_model(path: Path, *, safe_mode: bool) -> Inspection:
     return Inspection(
         path,
         "model",
-        tuple(str(spec) for spec in signature.inputs),
-        tuple(str(spec) for spec in signature.outputs),
+        signature.inputs,
+        signature.outputs,
         operators={},
         details={
             "model": model.name,
@@ -173,9 +181,9 @@ def _inspect_tflite(path: Path) -> Inspection:
     )
 
 
-def _tensors(rows: Iterable[tuple[str, Iterable[Any], str]]) -> tuple[str, ...]:
+def _tensors(rows: Iterable[tuple[str, Iterable[Any], str]]) -> tuple[TensorSignature, ...]:
     return tuple(
-        f"{name}: {dtype}[{', '.join('?' if size is None else str(size) for size in shape)}]"
+        TensorSignature(name, tuple("?" if size is None else size for size in shape), dtype)
         for name, shape, dtype in rows
     )
 
@@ -189,10 +197,6 @@ def _counted(names: Any) -> dict[str, int]:
     return dict(collections.Counter(names).most_common())
 
 
-def _proof(row: dict[str, Any]) -> str:
-    return "not proven" if row["parity"] is None else "proven when it was exported"
-
-
 def _short(value: Any) -> str:
     if isinstance(value, str):
         return " ".join(value.split())
@@ -200,4 +204,6 @@ def _short(value: Any) -> str:
         return ", ".join(f"{name} {_short(inner)}" for name, inner in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(str(entry) for entry in value)
-    return str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -21,6 +21,16 @@ def functional(inputs, *layers):
     return keras.Model(inputs, x)
 
 
+def test_labels_of_several_outputs_are_those_of_the_first(tmp_path):
+    row = keras.Input((4,), name="row")
+    outputs = {"which": keras.layers.Dense(2)(row), "where": keras.layers.Dense(2)(row)}
+    report = nnx.export_model(
+        keras.Model(row, outputs), tmp_path / "x", formats=("saved_model",), labels=("no", "yes"), verify=False
+    )
+    (note,) = (note for note in report.notes if "labels" in note)
+    assert report.signature.outputs[0].name in note
+
+
 def test_every_format_is_proven_measured_and_recorded(exported):
     assert exported.proven
     assert list(exported.artifacts) == list(FORMATS)

@@ -1,5 +1,7 @@
 """Models from files that others wrote."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -102,15 +104,21 @@ def test_an_export_directory_names_the_model_in_it(exported):
 def test_inspect_says_the_same_of_every_form(exported):
     for path in (exported.directory, *(artifact.path for artifact in exported.artifacts.values())):
         found = nnx.inspect_export(path)
-        names = {row.partition(":")[0] for row in found.inputs}
-        assert names == {spec.name for spec in exported.signature.inputs}
+        assert [(spec.name, spec.shape[1:], spec.dtype) for spec in found.inputs] == [("image", (8, 8, 1), "float32")]
         assert str(found).startswith(str(path))
-        assert found.to_json()
+        assert "image: float32[" in str(found)
+        assert json.loads(found.to_json())["inputs"][0]["shape"][1:] == [8, 8, 1]
 
 
 def test_inspect_refuses_what_it_does_not_know(tmp_path):
     (tmp_path / "broken.onnx").write_bytes(b"\xff\xff")
     (tmp_path / "broken.tflite").write_bytes(b"nothing")
-    for name in ("broken.onnx", "broken.tflite", "missing.onnx"):
-        with pytest.raises(ExportError):
+    (tmp_path / "notes.txt").write_bytes(b"notes")
+    for name, said in {
+        "broken.onnx": "no ONNX file",
+        "broken.tflite": "no TFLite file",
+        "missing.onnx": "does not exist",
+        "notes.txt": "name a .keras file, a SavedModel directory, an .onnx",
+    }.items():
+        with pytest.raises(ExportError, match=said):
             nnx.inspect_export(tmp_path / name)

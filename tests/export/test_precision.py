@@ -1,6 +1,7 @@
 """Lower precisions, and what they are measured by."""
 
 import keras
+import onnx
 import pytest
 
 import keras_nnx as nnx
@@ -22,6 +23,16 @@ def test_smaller_weights_need_no_calibration(precision, tmp_path):
         share = artifact.size_bytes / full.artifacts[name].size_bytes
         assert share < (0.75 if precision == "float16" else 0.6)
     nnx.verify_export(tmp_path / "small")
+
+
+def test_a_note_says_that_int8_made_a_small_model_larger(classifier, pictures, tmp_path):
+    report = nnx.export_model(
+        classifier, tmp_path / "x", formats=("onnx",), precision="int8", calibration=pictures, labels="abc"
+    )
+    assert any(note.startswith("onnx: the file in int8 is larger than the one in float32") for note in report.notes)
+    proto = onnx.load(report.artifacts["onnx"].path)
+    assert proto.producer_name == "keras_nnx"
+    assert {entry.key for entry in proto.metadata_props} >= {"labels", "signature", "versions"}
 
 
 @pytest.mark.parametrize(("precision", "target"), [("float16", "onnx"), ("int8_dynamic", "tflite")])

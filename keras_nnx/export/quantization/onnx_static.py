@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_nnx._version import __version__
 from keras_nnx.export.errors import ConverterCrashError
 
 OPERATORS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -85,6 +86,7 @@ class OnnxStatic:
             raise _failed(error) from error
         proto = onnx.load(path)
         _leave_types_to_zero_points(proto)
+        proto.producer_name, proto.producer_version = "keras_nnx", __version__
         onnx.save(proto, path)
 
 
