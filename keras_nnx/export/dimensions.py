@@ -109,8 +109,8 @@ class _Asked:
         inputs = {spec.name: list(spec.resolve(sizes)) for spec in self.program.signature.inputs}
         raise SignatureError(
             f"The model {self.program.model.name!r} itself fails on inputs of the shapes {inputs}: {answer} If it "
-            f"takes some sizes only, narrow it with input_signature (on the command line, --input), or pass calibration "
-            f"of a size that it takes."
+            f"takes some sizes only, narrow it with input_signature (on the command line, --input), or pass "
+            f"calibration of a size that it takes."
         ) from answer
 
     def call(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
