@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +43,25 @@ def test_replacement_with_and_without_an_atomic_exchange(tmp_path, monkeypatch, 
     fill(tmp_path / "x", "new")
     assert (tmp_path / "x" / "mark").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_an_interrupt_while_the_old_directory_is_removed_leaves_nothing(tmp_path, monkeypatch, exchanges):
+    if not exchanges:
+        monkeypatch.setattr(directories, "_exchange", lambda first, second: False)
+    fill(tmp_path / "x", "old")
+    remove = shutil.rmtree
+
+    def interrupted(path, **options):
+        signal.raise_signal(signal.SIGINT)
+        remove(path, **options)
+
+    monkeypatch.setattr(directories.shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fill(tmp_path / "x", "new")
+    assert (tmp_path / "x" / "mark").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, SystemExit])
