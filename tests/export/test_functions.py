@@ -21,7 +21,7 @@ BITS = {
     dtype: np.concatenate(
         [RANDOM.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, 60, dtype=dtype), [0, 1, np.iinfo(dtype).max]]
     ).astype(dtype)
-    for dtype in ("int32", "int64", "int8", "uint8")
+    for dtype in ("int32", "int64", "int8", "uint8", "int16", "uint16", "uint32")
 }
 SEGMENTS = np.array([[0, 5, 2, 2, -1]] * 6)
 COUNTS = np.arange(-1, 62)
@@ -95,11 +95,11 @@ CASES = {
     },
     **{
         f"LeftShift {dtype}": (BOTH, lambda x, dtype=dtype: by(x, tf.bitwise.left_shift, dtype), BITS[dtype])
-        for dtype in ("int32", "int64")
+        for dtype in BITS
     },
     **{
         f"RightShift {dtype}": (("onnx",), lambda x, dtype=dtype: by(x, tf.bitwise.right_shift, dtype), BITS[dtype])
-        for dtype in ("int32", "int64")
+        for dtype in BITS
     },
 }
 

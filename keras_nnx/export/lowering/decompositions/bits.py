@@ -36,21 +36,23 @@ def invert(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
 @register_decomposition("LeftShift", targets=("onnx", "tflite"))
 def left_shift(operation: tf.Operation, x: tf.Tensor, count: tf.Tensor) -> list[tf.Tensor]:
     """Multiply by the power of two; TensorFlow shifts by no less than nothing and at most by all bits but one."""
-    if x.dtype not in (tf.int32, tf.int64):
+    if x.dtype == tf.uint64:
         return NotImplemented
-    return [x * _power_of_two(x, count)]
+    wide = tf.cast(x, _wide(x))
+    return [tf.cast(wide * _power_of_two(x, count), x.dtype)]
 
 
 @register_decomposition("RightShift", targets=("onnx",))
 def right_shift(operation: tf.Operation, x: tf.Tensor, count: tf.Tensor) -> list[tf.Tensor]:
     """Divide by the power of two and round down, as if in more bits: the largest power is a negative number."""
-    if x.dtype not in (tf.int32, tf.int64):
+    if x.dtype == tf.uint64:
         return NotImplemented
-    power = _power_of_two(x, count)
-    quotient = tf.raw_ops.Div(x=x, y=power)
-    below = tf.logical_and(x < 0, tf.not_equal(quotient * power, x))
-    one = tf.ones([], x.dtype)
-    return [tf.where(power < 0, tf.where(x < 0, -one, one - one), tf.where(below, quotient - one, quotient))]
+    wide, power = tf.cast(x, _wide(x)), _power_of_two(x, count)
+    quotient = tf.raw_ops.Div(x=wide, y=power)
+    below = tf.logical_and(wide < 0, tf.not_equal(quotient * power, wide))
+    one = tf.ones([], wide.dtype)
+    shifted = tf.where(power < 0, tf.where(wide < 0, -one, one - one), tf.where(below, quotient - one, quotient))
+    return [tf.cast(shifted, x.dtype)]
 
 
 def _sign_bit(x: tf.Tensor, mask: tf.Tensor) -> list[tf.Tensor]:
@@ -72,6 +74,13 @@ def _common(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
 
 
 def _power_of_two(x: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    bits = x.dtype.size * 8
-    powers = np.left_shift(np.ones([], x.dtype.as_numpy_dtype), np.arange(bits, dtype=x.dtype.as_numpy_dtype))
-    return tf.gather(tf.constant(powers), tf.clip_by_value(count, 0, bits - 1))
+    """Return 2 to the power of `count`, held between none and all bits of `x` but one, in the wide type."""
+    bits, wide = x.dtype.size * 8, _wide(x).as_numpy_dtype
+    powers = np.left_shift(np.ones([], wide), np.arange(bits, dtype=wide))
+    most = tf.constant(bits - 1, tf.int64)
+    return tf.gather(tf.constant(powers), tf.clip_by_value(tf.cast(count, tf.int64), tf.zeros_like(most), most))
+
+
+def _wide(x: tf.Tensor) -> tf.DType:
+    """Return the type in which narrow and unsigned integers are shifted; a cast back drops what is too much."""
+    return x.dtype if x.dtype in (tf.int32, tf.int64) else tf.int64
