@@ -15,8 +15,8 @@ from keras_nnx.export.signature import Program, Signature, TensorSignature
 
 Sizes = dict[str, int]
 
-FIRST_SIZES = (16, 8, 4, 2, 1, 32, 64, 128, 256)
-"""Tried in this order for all dynamic dimensions at once."""
+FIRST_SIZES = (16, 8, 4, 2, 1, 32, 64, 128, 256, 12, 48, 96, 5, 10, 20, 60, 240, 7, 14, 28, 56, 224)
+"""Tried in this order for all dynamic dimensions at once: powers of two, then what 3, 5 and 7 divide."""
 BATCHES = (1, 3)
 _FEW = 2
 _RANGES = ((-100, 101), (0, 256), (-1, 11), (-1, 3))

@@ -70,3 +70,16 @@ def test_unknown_sizes_stay_unknown_unless_another_one_decides():
     assert _broadcast([[-1, 4, 1, 1], [4, 1, 1], [1, 1]]) == [-1, 4, 1, 1]
     assert _broadcast([[-1, 1], [1, 5]]) == [-1, 5]
     assert _broadcast([[-1], [7]]) == [7]
+
+
+@pytest.mark.parametrize("factor", [3, 5, 7, 12, 14])
+def test_sizes_that_have_to_be_multiples_are_found(factor, tmp_path):
+    class Blocks(layers.Layer):
+        def call(self, inputs):
+            return keras.ops.mean(keras.ops.reshape(inputs, (keras.ops.shape(inputs)[0], -1, factor, 2)), 2)
+
+        def compute_output_spec(self, inputs):
+            return keras.KerasTensor((None, None, 2), "float32")
+
+    model = functional(keras.Input((None, 2)), Blocks())
+    assert nnx.export_model(model, tmp_path / "x", formats=("saved_model",)).signature.dynamic_dimensions
