@@ -45,6 +45,23 @@ def run_saved_model(path: str, probes: str, results: str, repeat: int) -> dict[s
     return {"imported": sorted(name for name in sys.modules if name.partition(".")[0] == "keras_nnx")}
 
 
+def run_tflite(path: str, probes: str, results: str, repeat: int, threads: int) -> dict[str, Any]:
+    """Call the signature of a TFLite file `repeat` times on every probe of an .npz file, and write the outputs."""
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=path, num_threads=threads)
+    runner = interpreter.get_signature_runner("serving_default")
+    outputs = {}
+    with np.load(probes, allow_pickle=False) as archive:
+        for key, inputs in _group(archive).items():
+            for call in range(repeat):
+                for name, value in runner(**inputs).items():
+                    outputs[f"{key}/{call}/{name}"] = np.array(value)
+    np.savez(results, **outputs)  # type: ignore[arg-type]
+    return {}
+
+
 def time_saved_model(path: str, probes: str, seconds: float, most: int) -> dict[str, Any]:
     """Time calls of the signature on the first probe, after a warm-up: milliseconds, and peak memory in bytes."""
     import numpy as np
@@ -93,7 +110,7 @@ def _group(archive: Any) -> dict[str, dict[str, Any]]:
     return groups
 
 
-TASKS = {task.__name__: task for task in (convert_tflite, run_saved_model, time_saved_model)}
+TASKS = {task.__name__: task for task in (convert_tflite, run_saved_model, run_tflite, time_saved_model)}
 
 
 def release() -> None:

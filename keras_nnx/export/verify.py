@@ -81,7 +81,7 @@ def open_runtime(target: str, path: Path, worker: Worker, threads: int = 1) -> R
         if target == "onnx":
             return OnnxRuntime(path, threads)
         if target == "tflite":
-            return LiteRt(path, threads)
+            return LiteRt(path, threads, worker)
     except Exception as error:
         raise RuntimeFailureError(f"{target}: the runtime cannot load {path.name}: {error}") from error
     return SavedModelRuntime(path, worker)

@@ -174,8 +174,8 @@ def _measured(
     for reference, calls in zip(references, answers, strict=True):
         if reference.probe.name.startswith(usual):
             for name, value in reference.outputs.items():
-                expected.setdefault(name, []).append(value)
-                received.setdefault(name, []).append(calls[0][name])
+                expected.setdefault(name, []).append(np.atleast_1d(value))
+                received.setdefault(name, []).append(np.atleast_1d(calls[0][name]))
     return {name: (np.concatenate(rows), np.concatenate(received[name])) for name, rows in expected.items()}
 
 

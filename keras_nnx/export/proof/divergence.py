@@ -127,4 +127,4 @@ def _run(tapped: Program, target: str, inputs: dict[str, np.ndarray], worker: Wo
             save_onnx(convert_to_onnx(tapped.model, frozen, tapped.signature, compact=False), path, {})
             return OnnxRuntime(path)(inputs)
         convert_to_tflite(tapped, frozen, path, worker)
-        return LiteRt(path)(inputs)
+        return LiteRt(path, worker=worker).run([inputs])[0][0]

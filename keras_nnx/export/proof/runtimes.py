@@ -63,37 +63,46 @@ class OnnxRuntime:
 class LiteRt:
     """LiteRT with builtin operators, which is what a phone runs.
 
+    A wrong file may end the process that runs it: `run` runs it in another one, if there is one. What is timed was
+    proven before, and is called here.
+
     Args:
         path: The file.
         threads: Threads of the interpreter.
+        worker: The other process.
     """
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._greeted = False
-        with held_back_stderr():
-            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
-            self._runner = self._interpreter.get_signature_runner("serving_default")
+    def __init__(self, path: Path, threads: int = 1, worker: Worker | None = None) -> None:
+        self._path = path.absolute()  # the child may be in another folder
+        self._threads = threads
+        self._worker = worker
+        self._runner: Any = None
 
     def __call__(self, inputs: Inputs) -> Outputs:
-        """Run one batch; the interpreter takes the batch's own shape."""
-        if self._greeted:
-            outputs = self._runner(**inputs)
-        else:
-            with held_back_stderr():  # the delegate greets when it first sees a shape
-                outputs = self._runner(**inputs)
-            self._greeted = True
-        return {name: np.array(value) for name, value in outputs.items()}
+        """Run one batch in this process; the interpreter takes the batch's own shape."""
+        if self._runner is None:
+            self._open(inputs)
+        return {name: np.array(value) for name, value in self._runner(**inputs).items()}
 
     def run(self, probes: list[Inputs]) -> list[list[Outputs]]:
         """Return the outputs of `REPEAT` identical calls for each probe."""
-        return [[self(inputs) for _ in range(REPEAT)] for inputs in probes]
+        if self._worker is None:
+            return [[self(inputs) for _ in range(REPEAT)] for inputs in probes]
+        answers, _ = _run_in(self._worker, "run_tflite", self._path, probes, threads=self._threads)
+        return answers
 
     def time(self, inputs: Inputs, seconds: float, most: int) -> list[float]:
         """Return the milliseconds of calls made for about `seconds`, but at most `most` of them, after a warm-up."""
         self(inputs)
         return sample_milliseconds(lambda: self._runner(**inputs), seconds, most)
+
+    def _open(self, inputs: Inputs) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        with held_back_stderr():  # the delegate greets when it first sees a shape
+            self._interpreter = Interpreter(model_path=str(self._path), num_threads=self._threads)
+            self._runner = self._interpreter.get_signature_runner("serving_default")
+            self._runner(**inputs)
 
 
 class SavedModelRuntime:
@@ -110,23 +119,12 @@ class SavedModelRuntime:
 
     def run(self, probes: list[Inputs]) -> list[list[Outputs]]:
         """Return the outputs of `REPEAT` identical calls for each probe."""
-        with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
-            source, results = Path(folder, "probes.npz"), Path(folder, "results.npz")
-            _save_probes(source, probes)
-            reply = self._call(
-                "run_saved_model",
-                path=str(self._path),
-                probes=str(source),
-                results=str(results),
-                repeat=REPEAT,
-            )
-            if reply["imported"]:
-                raise ExportError(f"saved_model: the clean process had imported {', '.join(reply['imported'])}.")
-            answers: list[list[Outputs]] = [[{} for _ in range(REPEAT)] for _ in probes]
-            with np.load(results, allow_pickle=False) as archive:
-                for key in archive.files:
-                    probe, call, name = key.split("/", 2)
-                    answers[int(probe)][int(call)][name] = archive[key]
+        try:
+            answers, reply = _run_in(self._worker, "run_saved_model", self._path, probes)
+        except WorkerError as error:
+            raise self._failed(error) from error
+        if reply["imported"]:
+            raise ExportError(f"saved_model: the clean process had imported {', '.join(reply['imported'])}.")
         return answers
 
     def time(self, inputs: Inputs, seconds: float, most: int) -> list[float]:
@@ -134,20 +132,31 @@ class SavedModelRuntime:
         with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
             source = Path(folder, "probes.npz")
             _save_probes(source, [inputs])
-            reply = self._call(
-                "time_saved_model",
-                path=str(self._path),
-                probes=str(source),
-                seconds=seconds,
-                most=most,
-            )
-        return reply["milliseconds"]
+            arguments = {"path": str(self._path), "probes": str(source), "seconds": seconds, "most": most}
+            try:
+                return self._worker.call("time_saved_model", _TIMEOUT_SECONDS, **arguments)["milliseconds"]
+            except WorkerError as error:
+                raise self._failed(error) from error
 
-    def _call(self, task: str, **arguments: Any) -> dict[str, Any]:
-        try:
-            return self._worker.call(task, _TIMEOUT_SECONDS, **arguments)
-        except WorkerError as error:
-            raise RuntimeFailureError(f"saved_model: TensorFlow cannot run {self._path.name}: {error}") from error
+    def _failed(self, error: WorkerError) -> RuntimeFailureError:
+        return RuntimeFailureError(f"saved_model: TensorFlow cannot run {self._path.name}: {error}")
+
+
+def _run_in(
+    worker: Worker, task: str, path: Path, probes: list[Inputs], **more: Any
+) -> tuple[list[list[Outputs]], dict[str, Any]]:
+    """Return what an artifact answers in another process, `REPEAT` times to each probe, and what the process says."""
+    with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
+        source, results = Path(folder, "probes.npz"), Path(folder, "results.npz")
+        _save_probes(source, probes)
+        files = {"path": str(path), "probes": str(source), "results": str(results)}
+        reply = worker.call(task, _TIMEOUT_SECONDS, **files, repeat=REPEAT, **more)
+        answers: list[list[Outputs]] = [[{} for _ in range(REPEAT)] for _ in probes]
+        with np.load(results, allow_pickle=False) as archive:
+            for key in archive.files:
+                probe, call, name = key.split("/", 2)
+                answers[int(probe)][int(call)][name] = archive[key]
+    return answers, reply
 
 
 def sample_milliseconds(call: Any, seconds: float, most: int) -> list[float]:

@@ -17,6 +17,7 @@ from keras_nnx.export.errors import ConverterCrashError
 from keras_nnx.export.inspection import tflite_operators
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.quantization import SMALLEST
+from keras_nnx.export.quantization.tflite_outputs import with_outputs_apart
 
 _BATCH = 32
 _EVERYTHING = ".*"
@@ -39,7 +40,7 @@ class TfliteStatic:
     def __init__(
         self, path: Path, samples: dict[str, np.ndarray], model: keras.Model, fixed_batch: int | None = None
     ) -> None:
-        self._content = path.read_bytes()
+        self._content = with_outputs_apart(path.read_bytes())
         self._tensors: dict[str, list[str]] = {}
         for operator in tflite_operators(path):
             # The names of results are the converter's own; those of the weights tell as well.
@@ -64,7 +65,8 @@ class TfliteStatic:
         names, without = qtyping.TFLOperationName, algorithm_manager.AlgorithmName.NO_QUANTIZE
         result = quantizer.Quantizer(bytearray(self._content))
         result.add_static_config(_EVERYTHING, names.ALL_SUPPORTED, _BITS, _BITS)
-        for end in (names.INPUT, names.OUTPUT):
+        # The runtime fails where a divisor in int8 is the one that stands for 0.
+        for end in (names.INPUT, names.OUTPUT, names.DIV):
             result.update_quantization_recipe(_EVERYTHING, end, algorithm_key=without)
         for layer in kept:
             for tensor in self._tensors[layer]:

@@ -44,7 +44,8 @@ def is_infinite(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
 @register_decomposition("Softplus", targets=("tflite",))
 def softplus(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     """Return log(1 + exp(x)) without the overflow that the converter's own rewriting has from 89 on."""
-    return [tf.nn.relu(x) + tf.math.log(tf.constant(1, x.dtype) + tf.exp(-tf.abs(x)))]
+    (small,) = log1p(operation, tf.exp(-tf.abs(x)))
+    return [tf.nn.relu(x) + small]
 
 
 _ERF_NUMERATOR = (

@@ -9,6 +9,14 @@ import tensorflow as tf
 from keras_nnx.export.lowering.operators import register_decomposition
 
 
+@register_decomposition("ScatterNd", targets=("onnx",))
+def scatter(operation: tf.Operation, indices: tf.Tensor, updates: tf.Tensor, shape: tf.Tensor) -> list[tf.Tensor]:
+    """Add up what goes to one place; tf2onnx keeps the last of it."""
+    if updates.dtype == tf.bool:
+        return [scatter(operation, indices, tf.cast(updates, tf.int32), shape)[0] > 0]
+    return [tf.tensor_scatter_nd_add(tf.zeros(shape, updates.dtype), indices, updates)]
+
+
 @register_decomposition("UnsortedSegmentSum", targets=("onnx",))
 def segment_sum(operation: tf.Operation, data: tf.Tensor, segments: tf.Tensor, count: tf.Tensor) -> list[tf.Tensor]:
     """Add up what is in each segment; nothing is 0."""
