@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -27,6 +28,7 @@ def recorded_inputs(model: keras.Model) -> Any | None:
     arguments = {name.removesuffix("_shape"): _plain(value) for name, value in shapes.items()}
     recorded = next(iter(arguments.values())) if len(arguments) == 1 else arguments
     by_name = len(arguments) > 1
+    _build_rest(model, recorded, by_name)
     for flexible in (True, False):
         structure = _tensors(recorded, flexible, "float32")
         for dtypes in _dtypes(len(keras.tree.flatten(structure))):
@@ -54,6 +56,24 @@ def inputs_of_sequential(model: keras.Sequential, inputs: Any) -> Any:
     if _traced(model, flexible, by_name=False) is not None:
         return flexible
     return keras.KerasTensor(tensor.shape, dtype, name=tensor.name)
+
+
+def _build_rest(model: keras.Model, shapes: Any, by_name: bool) -> None:
+    """Call the model once if it has layers that are not built, which a trace would leave without values.
+
+    Keras calls a model built whose `build` could not build the layers inside, as where its call chooses by values.
+    """
+    if all(layer.built for layer in model._flatten_layers()):
+        return
+    structure = _tensors(shapes, False, "float32")
+    for dtypes in _dtypes(len(keras.tree.flatten(structure))):
+        typed = _retyped(structure, dtypes)
+        zeros = keras.tree.map_structure(
+            lambda tensor: np.zeros([size or 1 for size in tensor.shape], tensor.dtype), typed
+        )
+        with contextlib.suppress(Exception):  # a model may raise anything, and the caller meets it
+            model(**zeros, training=False) if by_name else model(zeros, training=False)
+            return
 
 
 def _plain(value: Any) -> Any:

@@ -176,10 +176,13 @@ def _input_structure(model: keras.Model, input_signature: Any) -> Any:
         return inputs_of_sequential(model, known) if sequential else known
     recorded = recorded_inputs(model)
     if recorded is None:
+        if model.built:
+            reason = "Keras did not record what it was called on, as where its call chooses by values: pass"
+        else:
+            reason = "it was never built or called: call it once on real data, or pass"
         raise SignatureError(
-            f"The inputs of the model {model.name!r} are not known, since it was never built or called: call it once "
-            f"on real data, or pass input_signature=keras.Input(shape, dtype=...) (or a list or dict of them, as the "
-            f"model takes them; on the command line, --input)."
+            f"The inputs of the model {model.name!r} are not known, since {reason} input_signature=keras.Input(shape, "
+            f"dtype=...) (or a list or dict of them, as the model takes them; on the command line, --input)."
         )
     return recorded
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from onnx import TensorProto
 from tf2onnx import optimizer
 from tf2onnx.optimizer import back_to_back_optimizer
 from tf2onnx.optimizer.back_to_back_optimizer import BackToBackOptimizer
+from tf2onnx.optimizer.merge_duplicated_nodes_optimizer import MergeDuplicatedNodesOptimizer
 from tf2onnx.optimizer.transpose_optimizer import TransposeOptimizer
 
 
@@ -26,6 +28,7 @@ def optimize(graph: Any) -> Any:
         **optimizer._get_optimizers(),
         "optimize_transpose": CarefulTransposes,
         "remove_back_to_back": CarefulBackToBack,
+        "merge_duplication": OrderedMerges,
     }
     return optimizer.optimize_graph(graph, catch_errors=False, optimizers=passes)
 
@@ -63,6 +66,17 @@ class CarefulBackToBack(BackToBackOptimizer):
                     graph.replace_input(node, node.input[0], source, 0)
         return graph
 
+
+class OrderedMerges(MergeDuplicatedNodesOptimizer):
+    """Does what its base does, but keeps the first of equal nodes by name: the base keeps any."""
+
+    def _merge_nodes_that_are_duplicated(self, nodes: list[Any], graph: Any) -> None:
+        nodes.sort(key=lambda node: _COUNTED.sub("", node.name))
+        super()._merge_nodes_that_are_duplicated(nodes, graph)
+
+
+_COUNTED = re.compile(r"__\d+")
+"""What tf2onnx appends to the names of nodes, as it happens to make them."""
 
 _BROADCASTING = {"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Where", "PRelu"}
 _ELEMENTWISE = {
