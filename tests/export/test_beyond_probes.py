@@ -54,6 +54,14 @@ def real(*values):
         (lambda a: ops.top_k(a, 2)[0], [whole(3, -7, 100, dtype="int8")]),
         (lambda a: ops.cast(ops.cast(a, "float32"), "int32"), [whole(16777217, 3)]),
         (lambda a: ops.cast(ops.cast(a, "int8"), "float32"), [whole(300, -5)]),
+        (lambda a: ops.sum(a, -1), [whole(10**18 + 1, 1, 5, dtype="int64")]),
+        (lambda a: ops.sum(a, -1), [whole(2**31 - 1, 2**30, 7)]),
+        (lambda a: ops.sum(a, (1, 3), keepdims=True), [whole(*range(2**31 - 25, 2**31 - 1)).reshape(2, 3, 4)]),
+        (lambda a: ops.sum(a), [whole(2**31 - 1, 2**30, 7)]),
+        (lambda a: ops.prod(a, -1), [whole(1001, 3003, 5001, 2001)]),
+        (lambda a: ops.prod(a, (1, 2)), [whole(1001, 3003, 5001, 2001).reshape(2, 2)]),
+        (lambda a: ops.cumprod(a, -1), [whole(10**6 + 1, 10**6 + 3, 10**6 + 5, dtype="int64")]),
+        (lambda a: ops.scatter(ops.cast(a[0] * 4, "int32")[:, None] % 8, a[0], (8,)), [real(0.1, 0.2, 1.3, 0.15)]),
         (lambda a: ops.mod(a, 0.7), [real(1e8, 1e5 + 0.3, -3.0, 0.0)]),
         (lambda a: ops.digitize(a, np.array([0.0, 1.0, 2.0], "float32")), [real(NONE, 0.5, -1.0, 2.0)]),
     ],
@@ -69,6 +77,8 @@ def test_onnx_is_exact(function, values, tmp_path):
         (ops.isinf, [real(1.0, INFINITE, -INFINITE, 3e38, 0.0)]),
         (lambda x: ops.where(ops.isinf(x), 0.0, x), [real(1.0, INFINITE, -INFINITE)]),
         (lambda x: ops.nan_to_num(1.0 / x), [real(1.0, 0.0, 2.0)]),
+        (lambda x: ops.logical_not(x > 0), [real(1.0, 0.0, NONE, -1.0)]),
+        (lambda x: ops.where(ops.logical_not(x <= 0.5), x, 0.0), [real(1.0, 0.0, NONE, -1.0)]),
     ],
 )
 def test_tflite_knows_infinity(function, values, tmp_path):
@@ -77,7 +87,9 @@ def test_tflite_knows_infinity(function, values, tmp_path):
 
 
 @pytest.mark.parametrize(("target", "tolerance"), [("onnx", 1e-6), ("tflite", 1e-4)])
-@pytest.mark.parametrize("function", [lambda x: ops.expm1(x) / x, lambda x: ops.log1p(x) / x])
+@pytest.mark.parametrize(
+    "function", [lambda x: ops.expm1(x) / x, lambda x: ops.log1p(x) / x, lambda x: ops.log(ops.softplus(-10 - 5 * x))]
+)
 def test_what_cancels_next_to_zero(function, target, tolerance, tmp_path):
     values = real(1e-8, 1e-6, -1e-3, 0.3, -0.3, 0.5, -0.5, 5.0, 80.0)
     expected, found = answers(target, function, [values], tmp_path)

@@ -1,6 +1,7 @@
 """Lower precisions, and what they are measured by."""
 
 import keras
+import numpy as np
 import onnx
 import pytest
 
@@ -33,6 +34,48 @@ def test_a_note_says_that_int8_made_a_small_model_larger(classifier, pictures, t
     proto = onnx.load(report.artifacts["onnx"].path)
     assert proto.producer_name == "keras_nnx"
     assert {entry.key for entry in proto.metadata_props} >= {"labels", "signature", "versions"}
+
+
+ALSO = {
+    "probabilities": lambda scores: keras.layers.Softmax()(scores),
+    "class": lambda scores: keras.ops.argmax(scores, -1),
+    "sign": lambda scores: scores > 0,
+    "product": lambda scores: keras.layers.Dense(4)(scores),
+    "itself": lambda scores: scores,
+    "number": lambda scores: keras.ops.sum(scores),
+}
+
+
+@pytest.mark.parametrize("also", ALSO)
+def test_outputs_that_the_model_reads_too(also, tmp_path):
+    row = keras.Input((64,), name="row")
+    scores = keras.layers.Dense(10, name="scores")(keras.layers.Dense(32, activation="relu")(row))
+    model = keras.Model(row, [scores, ALSO[also](scores)])
+    rows = np.random.default_rng(0).standard_normal((64, 64)).astype("float32")
+    report = nnx.export_model(
+        model, tmp_path / "x", formats=("onnx", "tflite"), precision="int8", calibration=rows, sqnr_floor_db=5
+    )
+    assert report.proven
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8_dynamic", "int8"])
+def test_one_number_for_each_call_in_any_precision(precision, tmp_path):
+    row = keras.Input((64,), name="row")
+    hidden = keras.layers.Dense(64)(row)
+    model = keras.Model(row, [hidden, keras.ops.mean(hidden)])
+    rows = np.random.default_rng(0).standard_normal((64, 64)).astype("float32")
+    formats = ("onnx", "tflite")
+    report = nnx.export_model(
+        model, tmp_path / "x", formats=formats, precision=precision, calibration=rows, sqnr_floor_db=1
+    )
+    assert report.proven
+
+
+def test_a_model_that_keras_quantised_exports(tmp_path):
+    model = keras.Sequential([keras.Input((300,)), keras.layers.Dense(16, activation="relu"), keras.layers.Dense(4)])
+    for layer in model.layers:
+        layer.quantize("int8")
+    assert nnx.export_model(model, tmp_path / "x").proven
 
 
 @pytest.mark.parametrize(("precision", "target"), [("float16", "onnx"), ("int8_dynamic", "tflite")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from keras_nnx.export.lowering.decompositions.integer_reductions import LONGEST, multiplied
 from keras_nnx.export.lowering.operators import register_decomposition
 
 
@@ -14,7 +15,20 @@ def cumulative_product(operation: tf.Operation, x: tf.Tensor, axis: tf.Tensor) -
     if before is None:
         return NotImplemented
     values, mask, place = before
+    if x.dtype in (tf.int32, tf.int64) and 0 < (x.shape[place] or 0) <= LONGEST:
+        return [_of_integers(operation, x, place)]
     return [tf.reduce_prod(tf.where(mask, values, tf.ones([], x.dtype)), axis=place + 1)]
+
+
+def _of_integers(operation: tf.Operation, x: tf.Tensor, place: int) -> tf.Tensor:
+    """Multiply one number after the other: ONNX Runtime reduces integers in floats."""
+    if operation.get_attr("reverse"):
+        x = tf.reverse(x, [place])
+    factors = tf.split(x, x.shape[place], axis=place)
+    if operation.get_attr("exclusive"):
+        factors = [tf.ones_like(factors[0]), *factors[:-1]]
+    result = tf.concat(multiplied(factors), place)
+    return tf.reverse(result, [place]) if operation.get_attr("reverse") else result
 
 
 @register_decomposition("CumulativeLogsumexp", targets=("onnx", "tflite"))

@@ -24,7 +24,7 @@ def expm1(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     return [tf.where(tf.abs(x) < one, 2 * half / (one - half), tf.exp(x) - one)]
 
 
-@register_decomposition("Log1p", targets=("onnx", "tflite"))
+@register_decomposition("Log1p", targets=("onnx",))
 def log1p(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     """Return log(1 + x): near zero by x log(u) / (u - 1) with u = 1 + x, in which the rounding of u cancels."""
     one = tf.constant(1, x.dtype)
@@ -35,16 +35,42 @@ def log1p(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     return [tf.where(near, scaled, tf.math.log(u))]
 
 
+@register_decomposition("Log1p", targets=("tflite",))
+def log1p_by_series(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Return log(1 + x): near zero by the series of 2 artanh(x / (2 + x)), since LiteRT's logarithm is rough near 1."""
+    near = tf.abs(x) <= tf.constant(0.5, x.dtype)
+    small = tf.where(near, x, tf.zeros_like(x))
+    ratio = small / (small + tf.constant(2, x.dtype))
+    square, total = ratio * ratio, tf.constant(1 / _ODD[-1], x.dtype)
+    for odd in reversed(_ODD[:-1]):
+        total = total * square + tf.constant(1 / odd, x.dtype)
+    return [tf.where(near, tf.constant(2, x.dtype) * ratio * total, tf.math.log(x + tf.constant(1, x.dtype)))]
+
+
+_ODD = (1, 3, 5, 7, 9, 11, 13, 15)
+"""Terms up to 3 ** -15 / 15, which is under a rounding of float32."""
+
+_ORDERINGS = ("Greater", "GreaterEqual", "Less", "LessEqual")
+
+
 @register_decomposition("IsInf", targets=("tflite",))
 def is_infinite(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     """Whether |x| passes the largest number: the converter compares with infinity, which the runtime finds unequal."""
     return [tf.abs(x) > tf.constant(x.dtype.max, x.dtype)]
 
 
+@register_decomposition("LogicalNot", targets=("tflite",))
+def negated(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Choose instead of negating a comparison of floats: the converter turns it around, which a NaN tells apart."""
+    if x.op.type not in _ORDERINGS or not x.op.inputs[0].dtype.is_floating:
+        return NotImplemented
+    return [tf.where(x, tf.zeros_like(x), tf.ones_like(x))]
+
+
 @register_decomposition("Softplus", targets=("tflite",))
 def softplus(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     """Return log(1 + exp(x)) without the overflow that the converter's own rewriting has from 89 on."""
-    (small,) = log1p(operation, tf.exp(-tf.abs(x)))
+    (small,) = log1p_by_series(operation, tf.exp(-tf.abs(x)))
     return [tf.nn.relu(x) + small]
 
 

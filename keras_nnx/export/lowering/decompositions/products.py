@@ -11,6 +11,9 @@ import tensorflow as tf
 from keras_nnx.export.lowering.decompositions.bands import diagonal
 from keras_nnx.export.lowering.operators import register_decomposition
 
+_EXACT = 256
+"""So many products of two integers of 8 bits are always under 2**24, up to which floats hold every integer."""
+
 
 @register_decomposition("Einsum", targets=("tflite",))
 def einsum_of_diagonals(operation: tf.Operation, *tensors: tf.Tensor) -> list[tf.Tensor]:
@@ -24,6 +27,24 @@ def einsum_of_diagonals(operation: tf.Operation, *tensors: tf.Tensor) -> list[tf
 def einsum(operation: tf.Operation, *tensors: tf.Tensor) -> list[tf.Tensor]:
     """Write an equation as transpositions and one matrix product; tf2onnx computes with shapes all around it."""
     return _einsum(operation, tensors)
+
+
+@register_decomposition("BatchMatMulV3", targets=("tflite",))
+def integer_product(operation: tf.Operation, x: tf.Tensor, y: tf.Tensor) -> list[tf.Tensor]:
+    """Multiply integers of 8 bits as floats, so many at a time that nothing is rounded: quantised layers of Keras."""
+    length = y.shape[-1 if operation.get_attr("adj_y") else -2]
+    if {x.dtype, y.dtype} - {tf.int8, tf.uint8} or operation.get_attr("adj_x") or length is None:
+        return NotImplemented
+    left, right = tf.cast(x, tf.float32), tf.cast(y, tf.float32)
+    if operation.get_attr("adj_y"):
+        right = tf.linalg.matrix_transpose(right)
+    result = None
+    for start in range(0, length, _EXACT):
+        part = tf.cast(
+            left[..., start : start + _EXACT] @ right[..., start : start + _EXACT, :], operation.outputs[0].dtype
+        )
+        result = part if result is None else result + part
+    return NotImplemented if result is None else [result]
 
 
 def _einsum(operation: tf.Operation, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:

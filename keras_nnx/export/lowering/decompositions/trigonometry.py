@@ -6,7 +6,7 @@ import math
 
 import tensorflow as tf
 
-from keras_nnx.export.lowering.decompositions.mathematics import expm1, log1p
+from keras_nnx.export.lowering.decompositions.mathematics import expm1, log1p_by_series
 from keras_nnx.export.lowering.operators import register_decomposition
 
 _SQUARE_VANISHES = 1e6
@@ -62,7 +62,7 @@ def inverse_hyperbolic_sine(operation: tf.Operation, x: tf.Tensor) -> list[tf.Te
     size = tf.abs(x)
     near = _at_most(size, _SQUARE_VANISHES)
     square = near * near
-    value = log1p(operation, near + square / (1 + tf.sqrt(square + 1)))[0]
+    value = log1p_by_series(operation, near + square / (1 + tf.sqrt(square + 1)))[0]
     value = tf.where(size > _SQUARE_VANISHES, tf.math.log(size) + _LOG_2, value)
     return [tf.where(x < 0, -value, value)]
 
@@ -72,14 +72,14 @@ def inverse_hyperbolic_cosine(operation: tf.Operation, x: tf.Tensor) -> list[tf.
     """Return log(x + sqrt(x^2 - 1)), next to one by log1p; the roots of x - 1 and x + 1 apart do not overflow."""
     above = x - 1
     root = tf.sqrt(above) * tf.sqrt(x + 1)
-    return [tf.where(x < 2, log1p(operation, above + root)[0], tf.math.log(x / 2 + root / 2) + _LOG_2)]
+    return [tf.where(x < 2, log1p_by_series(operation, above + root)[0], tf.math.log(x / 2 + root / 2) + _LOG_2)]
 
 
 @register_decomposition("Atanh", targets=("tflite",))
 def inverse_hyperbolic_tangent(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
     """Return log((1 + |x|) / (1 - |x|)) / 2 with the sign of x, by log1p."""
     size = tf.abs(x)
-    value = log1p(operation, 2 * size / (1 - size))[0] / 2
+    value = log1p_by_series(operation, 2 * size / (1 - size))[0] / 2
     return [tf.where(x < 0, -value, value)]
 
 
