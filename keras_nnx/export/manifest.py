@@ -183,6 +183,8 @@ def check_integrity(directory: Path, values: dict[str, Any]) -> None:
         if (directory / name).is_symlink():
             raise IntegrityError(f"{directory}: {name} is a link, and was a file or directory when it was exported.")
     for name, digest in expected.items():
+        if not (directory / name).is_file():
+            raise IntegrityError(f"{directory}: {name} is no file, and was one when it was exported.")
         if _sha256(directory / name) != digest:
             raise IntegrityError(f"{directory}: the file {name} was changed after the export: its hash is another.")
 

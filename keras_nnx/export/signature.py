@@ -117,8 +117,9 @@ def read_signature(model: keras.Model, input_signature: Any = None) -> Program:
         symbolic = call_structured(placeholders)
         traced = _traced_outputs(model, call_structured, inputs)
     except Exception as error:
+        hint = " Give the model a name of letters, digits and underscores." if "scope name" in str(error) else ""
         raise SignatureError(
-            f"The model {model.name!r} cannot be called on inputs of {', '.join(map(str, inputs))}: {error}"
+            f"The model {model.name!r} cannot be called on inputs of {', '.join(map(str, inputs))}: {error}{hint}"
         ) from error
     if not traced or any(tensor is None for tensor in traced):
         raise SignatureError(f"The model {model.name!r} returns None: let its call return tensors.")
@@ -247,6 +248,8 @@ def _unique(names: list[str]) -> list[str]:
 def _specifications(flat: Sequence[Any], names: list[str], *, prefix: bool) -> tuple[TensorSignature, ...]:
     if len(set(names)) != len(names):
         raise SignatureError(f"Two inputs or outputs have one name among {names}: give each its own.")
+    if "" in names:
+        raise SignatureError("An input or output has the empty name: call it by a word.")
     result = []
     for tensor, name in zip(flat, names, strict=True):
         if not hasattr(tensor, "shape") or not hasattr(tensor, "dtype"):

@@ -62,6 +62,9 @@ def test_missing_and_added_files_are_caught(copy):
     (copy / "model.onnx").unlink()
     with pytest.raises(IntegrityError, match=r"model\.onnx is missing"):
         nnx.verify_export(copy)
+    (copy / "model.onnx").mkdir()
+    with pytest.raises(IntegrityError, match=r"model\.onnx is"):
+        nnx.verify_export(copy)
 
 
 def test_another_models_artifact_is_caught_even_with_matching_hashes(copy, classifier, tmp_path):
