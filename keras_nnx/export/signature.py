@@ -132,7 +132,12 @@ def read_signature(model: keras.Model, input_signature: Any = None) -> Program:
     outputs = _specifications(flat, called, prefix=True)
 
     def call(tensors: dict[str, Any]) -> dict[str, Any]:
-        return dict(zip((spec.name for spec in outputs), keras.tree.flatten(call_structured(tensors)), strict=True))
+        answers = zip(outputs, keras.tree.flatten(call_structured(tensors)), strict=True)
+        # A size is a number of Python's where it is known, as it is step by step.
+        return {
+            spec.name: value if hasattr(value, "dtype") else keras.ops.convert_to_tensor(value, spec.dtype)
+            for spec, value in answers
+        }
 
     return Program(model, Signature(inputs, outputs), call)
 

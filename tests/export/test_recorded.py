@@ -161,3 +161,34 @@ def test_declared_half_precision_is_kept(tmp_path):
     inputs = keras.Input((4,), dtype="float16", name="small")
     model = keras.Model(inputs, keras.layers.Dense(2, dtype="float32")(inputs))
     assert signature_of(model, tmp_path, ("onnx", "tflite")) == [("small", ("batch", 4), "float16")]
+
+
+class Choosing(keras.Model):
+    """Chooses by values in Python, which keeps Keras from building it by a symbolic call."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(4)
+
+    def call(self, inputs):
+        outputs = self.dense(inputs)
+        if keras.ops.sum(outputs) > 0:
+            return outputs * 2
+        return outputs
+
+
+@pytest.mark.filterwarnings("ignore:.build... was called on layer")
+def test_layers_that_a_build_left_out_are_built(tmp_path):
+    model = Choosing()
+    model.build((None, 4))
+    assert not model.dense.built
+    assert nnx.export_model(model, tmp_path / "x", formats=("saved_model", "onnx")).proven
+
+
+def test_a_call_that_keras_did_not_record_says_so(tmp_path):
+    model = Choosing()
+    model(np.ones((2, 4), "float32"))
+    with pytest.raises(nnx.export.SignatureError, match="Keras did not record what it was called on"):
+        nnx.export_model(model, tmp_path / "x")
+    report = nnx.export_model(model, tmp_path / "x", formats=("onnx",), input_signature=keras.Input((4,)))
+    assert report.proven

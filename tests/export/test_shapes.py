@@ -72,6 +72,19 @@ def test_unknown_sizes_stay_unknown_unless_another_one_decides():
     assert _broadcast([[-1], [7]]) == [7]
 
 
+def test_a_size_may_be_an_output(tmp_path):
+    class Length(layers.Layer):
+        def call(self, inputs):
+            return keras.ops.shape(inputs)[1]
+
+        def compute_output_spec(self, inputs):
+            return keras.KerasTensor((), "int32")
+
+    inputs = keras.Input((None, 4))
+    model = keras.Model(inputs, [layers.Dense(2)(inputs), Length(name="length")(inputs)])
+    assert nnx.export_model(model, tmp_path / "x").proven
+
+
 @pytest.mark.parametrize("factor", [3, 5, 7, 12, 14])
 def test_sizes_that_have_to_be_multiples_are_found(factor, tmp_path):
     class Blocks(layers.Layer):
