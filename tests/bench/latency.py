@@ -6,6 +6,7 @@ Prints the median milliseconds of both, and why one does not run, as JSON.
 import json
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -63,7 +64,8 @@ def main(name, target, threads, seconds, *paths):
                 runners[who]()
         except Exception as error:  # noqa: BLE001  (the table says which file does not run)
             runners.pop(who, None)
-            failures[who] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            said = str(error).splitlines()[0].replace(str(Path(path).parent) + "/", "")  # no folder of this machine
+            failures[who] = f"{type(error).__name__}: {said}"[:200]
     times = {who: [] for who in runners}
     end = time.perf_counter() + float(seconds)
     while time.perf_counter() < end:
