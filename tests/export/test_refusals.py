@@ -130,13 +130,27 @@ def test_a_shape_that_depends_on_how_the_model_is_run_is_refused(tmp_path):
         nnx.export_model(model, tmp_path / "x")
 
 
-def test_a_file_that_its_runtime_cannot_run_is_refused(tmp_path):
-    model = functional(
+def average_of_words():
+    """A model that divides by a length, which LiteRT cannot do in int8 where the length is 0."""
+    return functional(
         keras.Input((5,), dtype="int32"),
         keras.layers.Embedding(7, 4, mask_zero=True),
-        keras.layers.GlobalAveragePooling1D(),  # divides by the length, which LiteRT cannot do in int8
+        keras.layers.GlobalAveragePooling1D(),
         keras.layers.Dense(3),
     )
+
+
+def test_a_division_stays_in_float(tmp_path):
+    samples = np.random.default_rng(0).integers(0, 7, (32, 5)).astype("int32")
+    options = {"formats": ("tflite",), "precision": "int8", "calibration": samples}
+    assert nnx.export_model(average_of_words(), tmp_path / "x", **options).proven
+
+
+def test_a_file_that_its_runtime_cannot_run_is_refused(tmp_path, monkeypatch):
+    from keras_nnx.export.quantization import tflite
+
+    monkeypatch.setattr(tflite, "_IN_FLOAT", ("INPUT", "OUTPUT"))
+    model = average_of_words()
     samples = np.random.default_rng(0).integers(0, 7, (32, 5)).astype("int32")
     with pytest.raises(RuntimeFailureError, match="leave this format out, or export it in float32"):
         nnx.export_model(model, tmp_path / "x", formats=("tflite",), precision="int8", calibration=samples)

@@ -22,6 +22,8 @@ from keras_nnx.export.quantization.tflite_outputs import with_outputs_apart
 _BATCH = 32
 _EVERYTHING = ".*"
 _BITS = 8
+_IN_FLOAT = ("INPUT", "OUTPUT", "DIV")
+"""What is never quantised: both ends, and divisions, which the runtime refuses where a divisor is the 0 of int8."""
 
 
 class TfliteStatic:
@@ -65,9 +67,8 @@ class TfliteStatic:
         names, without = qtyping.TFLOperationName, algorithm_manager.AlgorithmName.NO_QUANTIZE
         result = quantizer.Quantizer(bytearray(self._content))
         result.add_static_config(_EVERYTHING, names.ALL_SUPPORTED, _BITS, _BITS)
-        # The runtime fails where a divisor in int8 is the one that stands for 0.
-        for end in (names.INPUT, names.OUTPUT, names.DIV):
-            result.update_quantization_recipe(_EVERYTHING, end, algorithm_key=without)
+        for name in _IN_FLOAT:
+            result.update_quantization_recipe(_EVERYTHING, names[name], algorithm_key=without)
         for layer in kept:
             for tensor in self._tensors[layer]:
                 result.update_quantization_recipe(
