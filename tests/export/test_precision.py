@@ -1,12 +1,14 @@
 """Lower precisions, and what they are measured by."""
 
+import contextlib
+
 import keras
 import numpy as np
 import onnx
 import pytest
 
 import keras_nnx as nnx
-from keras_nnx.export import ParityError, UnsupportedModelError
+from keras_nnx.export import ExportError, ParityError, UnsupportedModelError, engine
 from keras_nnx.export.quantization.selection import fewest_kept
 
 
@@ -147,3 +149,22 @@ def test_the_first_layer_that_differs_is_named(tmp_path, monkeypatch):
         with pytest.raises(ParityError, match="culprit") as caught:
             nnx.export_model(model, tmp_path / "x", formats=(target,))
         assert caught.value.diverging_layer.endswith("culprit")
+
+
+@pytest.mark.multiprocess
+def test_a_file_that_ends_its_runtime_is_an_error_and_not_the_end(tmp_path, monkeypatch):
+    """Without what keeps outputs apart, LiteRT writes beyond its memory, and glibc ends the process that it is in."""
+    from keras_nnx.export.quantization import tflite
+    from keras_nnx.export.workers import Worker
+
+    keras.utils.set_random_seed(0)
+    row = keras.Input((512,), name="row")
+    scores = keras.layers.Dense(10, name="scores")(keras.layers.Dense(64, activation="relu")(row))
+    model = keras.Model(row, [scores, keras.layers.Softmax(name="probabilities")(scores)])
+    rows = np.random.default_rng(0).standard_normal((64, 512)).astype("float32")
+    monkeypatch.setattr(tflite, "with_outputs_apart", lambda content: content)
+    with Worker() as worker:
+        monkeypatch.setattr(engine, "borrowed_worker", lambda: contextlib.nullcontext(worker))
+        with pytest.raises(ExportError):
+            nnx.export_model(model, tmp_path / "x", formats=("tflite",), precision="int8", calibration=rows)
+    assert not any(tmp_path.iterdir())
