@@ -14,6 +14,7 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 
@@ -32,34 +33,32 @@ def convert_tflite(source: str, destination: str, allow_flex: bool = False) -> d
 
 def run_saved_model(path: str, probes: str, results: str, repeat: int) -> dict[str, Any]:
     """Call the signature of a SavedModel `repeat` times on every probe of an .npz file, and write the outputs."""
-    import numpy as np
-
     signature = _signature(path)
-    outputs = {}
-    with np.load(probes, allow_pickle=False) as archive:
-        for key, inputs in _group(archive).items():
-            for call in range(repeat):
-                for name, value in _call(signature, inputs).items():
-                    outputs[f"{key}/{call}/{name}"] = value.numpy()
-    np.savez(results, **outputs)
+    _answer(lambda inputs: _call(signature, inputs), probes, results, repeat)
     return {"imported": sorted(name for name in sys.modules if name.partition(".")[0] == "keras_nnx")}
 
 
 def run_tflite(path: str, probes: str, results: str, repeat: int, threads: int) -> dict[str, Any]:
     """Call the signature of a TFLite file `repeat` times on every probe of an .npz file, and write the outputs."""
-    import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=path, num_threads=threads)
     runner = interpreter.get_signature_runner("serving_default")
-    outputs = {}
+    _answer(lambda inputs: runner(**inputs), probes, results, repeat)
+    return {}
+
+
+def _answer(function: Callable[[dict[str, Any]], dict[str, Any]], probes: str, results: str, repeat: int) -> None:
+    """Call `function` `repeat` times on every probe of an .npz file, and write what it gives to another."""
+    import numpy as np
+
+    outputs: dict[str, Any] = {}
     with np.load(probes, allow_pickle=False) as archive:
         for key, inputs in _group(archive).items():
             for call in range(repeat):
-                for name, value in runner(**inputs).items():
+                for name, value in function(inputs).items():
                     outputs[f"{key}/{call}/{name}"] = np.array(value)
-    np.savez(results, **outputs)  # type: ignore[arg-type]
-    return {}
+    np.savez(results, **outputs)
 
 
 def time_saved_model(path: str, probes: str, seconds: float, most: int) -> dict[str, Any]:

@@ -59,6 +59,7 @@ def real(*values):
         (lambda a: ops.sum(a, (1, 3), keepdims=True), [whole(*range(2**31 - 25, 2**31 - 1)).reshape(2, 3, 4)]),
         (lambda a: ops.sum(a), [whole(2**31 - 1, 2**30, 7)]),
         (lambda a: ops.prod(a, -1), [whole(1001, 3003, 5001, 2001)]),
+        (lambda a: ops.prod(ops.cast(a, "int32"), -1), [whole(255, 254, 253, 252, 251, dtype="uint8")]),
         (lambda a: ops.prod(a, (1, 2)), [whole(1001, 3003, 5001, 2001).reshape(2, 2)]),
         (lambda a: ops.cumprod(a, -1), [whole(10**6 + 1, 10**6 + 3, 10**6 + 5, dtype="int64")]),
         (lambda a: ops.scatter(ops.cast(a[0] * 4, "int32")[:, None] % 8, a[0], (8,)), [real(0.1, 0.2, 1.3, 0.15)]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from keras_nnx.export.lowering.graphs import axis_size
@@ -11,6 +12,7 @@ from keras_nnx.export.lowering.operators import register_decomposition
 
 LONGEST = 64
 """A product of more numbers is left to the runtime: each is an operator."""
+_SMALL = 2**31
 _NARROW = (tf.bool, tf.int8, tf.uint8, tf.int16, tf.uint16)
 _PASSED_THROUGH = {"Identity", "Reshape", "Transpose", "ExpandDims", "Squeeze", "StridedSlice", "ConcatV2", "Pack"}
 
@@ -38,7 +40,7 @@ def integer_sum(operation: tf.Operation, x: tf.Tensor, axes: tf.Tensor) -> list[
 def integer_product(operation: tf.Operation, x: tf.Tensor, axes: tf.Tensor) -> list[tf.Tensor]:
     """Multiply one number after the other."""
     places = _places(x, axes)
-    if not places or _is_small(x) or not 0 < math.prod(x.shape[place] or 0 for place in places) <= LONGEST:
+    if not places or _is_sizes(x) or not 0 < math.prod(x.shape[place] or 0 for place in places) <= LONGEST:
         return NotImplemented
     for place in places:
         x = multiplied(tf.split(x, x.shape[place], axis=place))[-1]
@@ -65,13 +67,30 @@ def _places(x: tf.Tensor, axes: tf.Tensor) -> list[int]:
     return sorted({int(axis) % x.shape.rank for axis in known.reshape(-1)})
 
 
+def _is_sizes(x: tf.Tensor) -> bool:
+    """Whether numbers are certain to be sizes of tensors, whose product is the number of values of one."""
+    sources = _sources(x)
+    return bool(sources) and all(source.op.type in ("Shape", "Size") for source in sources)
+
+
 def _is_small(x: tf.Tensor) -> bool:
     """Whether numbers are certain to be so small that floats hold their sum: truth values, sizes, narrow types."""
-    operation = x.op
-    if operation.type in _PASSED_THROUGH:
-        sources = operation.inputs if operation.type in ("ConcatV2", "Pack") else operation.inputs[:1]
-        return all(_is_small(source) or tf.get_static_value(source) is not None for source in sources)
-    if operation.type == "Cast":
-        source = operation.inputs[0]
+    return all(_is_small_by_itself(source) for source in _sources(x))
+
+
+def _is_small_by_itself(x: tf.Tensor) -> bool:
+    if x.op.type == "Cast":
+        source = x.op.inputs[0]
         return source.dtype in _NARROW or _is_small(source) or (x.dtype == tf.int64 and source.dtype == tf.int32)
-    return operation.type in ("Shape", "Size", "ArgMax", "ArgMin", "OneHot")
+    return x.op.type in ("Shape", "Size", "ArgMax", "ArgMin")
+
+
+def _sources(x: tf.Tensor) -> list[tf.Tensor]:
+    """Return where numbers come from that are only arranged, without small constants."""
+    known = tf.get_static_value(x)
+    if known is not None and (np.abs(known.astype("float64")) < _SMALL).all():
+        return []
+    if x.op.type not in _PASSED_THROUGH:
+        return [x]
+    arranged = x.op.inputs if x.op.type in ("ConcatV2", "Pack") else x.op.inputs[:1]
+    return [source for tensor in arranged for source in _sources(tensor)]
