@@ -20,6 +20,20 @@ def probability(owner: str, name: str, value: Any) -> float:
     return value
 
 
+def share(owner: str, name: str, value: Any) -> float:
+    """Return `value` if it lies in (0, 1], or say which argument is wrong."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ValueError(f"{owner}({name}={value!r}) needs a number over 0 and at most 1.")
+    return value
+
+
+def odd(owner: str, name: str, value: Any) -> int:
+    """Return `value` if it is an odd positive integer, or say which argument is wrong."""
+    if positive_integer(owner, name, value) % 2 == 0:
+        raise ValueError(f"{owner}({name}={value!r}) has no middle: use an odd number.")
+    return int(value)
+
+
 def positive_number(owner: str, name: str, value: Any) -> float:
     """Return `value` if it is a number over 0, or say which argument is wrong."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
@@ -41,6 +55,12 @@ def rank(owner: str, shape: tuple, letters: str) -> None:
     """Raise unless `shape` has one entry for each of the space-separated axis `letters`."""
     if len(shape) != len(letters.split()):
         raise ValueError(f"{owner} expects inputs of shape ({letters}), but received {tuple(shape)}.")
+
+
+def least_rank(owner: str, shape: tuple, least: int, wanted: str) -> None:
+    """Raise if `shape` has fewer than `least` axes."""
+    if len(shape) < least:
+        raise ValueError(f"{owner} expects inputs of shape {wanted}, but received {tuple(shape)}.")
 
 
 def last_axis(owner: str, shape: tuple) -> int:

@@ -1,9 +1,33 @@
 """Layers: one primitive per file."""
 
+from keras_nnx.layers.blur_pool import BlurPool
 from keras_nnx.layers.class_token import ClassToken
+from keras_nnx.layers.convolutional_block_attention import ConvolutionalBlockAttention
+from keras_nnx.layers.efficient_channel_attention import EfficientChannelAttention
 from keras_nnx.layers.feed_forward import FeedForward
+from keras_nnx.layers.global_response_normalization import GlobalResponseNormalization
+from keras_nnx.layers.layer_scale import LayerScale
 from keras_nnx.layers.patch_embedding import PatchEmbedding
+from keras_nnx.layers.pixel_shuffle import PixelShuffle
+from keras_nnx.layers.pixel_unshuffle import PixelUnshuffle
 from keras_nnx.layers.position_embedding import PositionEmbedding
+from keras_nnx.layers.squeeze_excite import SqueezeExcite
 from keras_nnx.layers.stochastic_depth import StochasticDepth
+from keras_nnx.layers.weight_standardized_conv2d import WeightStandardizedConv2D
 
-__all__ = ["ClassToken", "FeedForward", "PatchEmbedding", "PositionEmbedding", "StochasticDepth"]
+__all__ = [
+    "BlurPool",
+    "ClassToken",
+    "ConvolutionalBlockAttention",
+    "EfficientChannelAttention",
+    "FeedForward",
+    "GlobalResponseNormalization",
+    "LayerScale",
+    "PatchEmbedding",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "PositionEmbedding",
+    "SqueezeExcite",
+    "StochasticDepth",
+    "WeightStandardizedConv2D",
+]

@@ -97,6 +97,38 @@ IMAGE = ((8, 6, 3),)
 SEQUENCE = ((6, 8),)
 
 CASES = (
+    Case(layers.BlurPool, IMAGE, unknown=(1, 2)),
+    Case(layers.BlurPool, ((9, 7, 3),), {"kernel_size": 4, "strides": 3}, unknown=(1, 2), label="even"),
+    Case(layers.ConvolutionalBlockAttention, IMAGE, {"ratio": 0.7, "kernel_size": 3}, unknown=(1, 2)),
+    Case(layers.EfficientChannelAttention, ((6, 4, 16),), unknown=(1, 2)),
+    Case(
+        layers.EfficientChannelAttention, SEQUENCE, {"kernel_size": 5}, unknown=(1,), mask=unchanged, label="sequence"
+    ),
+    Case(layers.GlobalResponseNormalization, IMAGE, unknown=(1, 2)),
+    Case(
+        layers.GlobalResponseNormalization, SEQUENCE, {"epsilon": 1e-3}, unknown=(1,), mask=unchanged, label="sequence"
+    ),
+    Case(layers.LayerScale, SEQUENCE, {"initial_value": 0.1}, unknown=(1,), mask=unchanged),
+    Case(layers.PixelShuffle, ((3, 5, 12),), {"factor": 2}, unknown=(1, 2)),
+    Case(layers.PixelUnshuffle, ((6, 9, 2),), {"factor": 3}, unknown=(1, 2)),
+    Case(layers.SqueezeExcite, IMAGE, {"ratio": 0.7}, unknown=(1, 2)),
+    Case(
+        layers.SqueezeExcite,
+        SEQUENCE,
+        {"ratio": 0.5, "activation": "silu", "gate_activation": "hard_sigmoid"},
+        unknown=(1,),
+        mask=unchanged,
+        label="sequence",
+    ),
+    Case(
+        layers.WeightStandardizedConv2D, IMAGE, {"filters": 4, "kernel_size": (3, 3), "padding": "same"}, unknown=(1, 2)
+    ),
+    Case(
+        layers.WeightStandardizedConv2D,
+        ((8, 6, 4),),
+        {"filters": 4, "kernel_size": (3, 2), "epsilon": 1e-3, "groups": 2, "strides": (2, 2), "use_bias": False},
+        label="groups",
+    ),
     Case(layers.ClassToken, SEQUENCE, unknown=(1,), mask=extended),
     Case(layers.ClassToken, SEQUENCE, {"initializer": "ones"}, mask=extended, label="initializer"),
     Case(
