@@ -93,7 +93,7 @@ class TransformerEncoderBlock(keras.layers.Layer):
             epsilon=self.epsilon, name="feed_forward_norm", **common
         )
         self.feed_forward = FeedForward(
-            self.hidden_dim, self.activation, self.dropout, seed=seeds[2], name="feed_forward", **common
+            self.hidden_dim, self.activation, dropout=self.dropout, seed=seeds[2], name="feed_forward", **common
         )
         self.feed_forward_depth = StochasticDepth(
             self.stochastic_depth, seed=seeds[3], name="feed_forward_depth", **common

@@ -29,6 +29,20 @@ def test_the_equation(arguments, activation):
     np.testing.assert_allclose(layer(tokens), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("activation", "function"),
+    [("sigmoid", lambda x: 1 / (1 + np.exp(-x))), ("gelu", gelu), ("silu", lambda x: x / (1 + np.exp(-x))), (None, 1)],
+)
+def test_the_gated_equation(activation, function):
+    layer = FeedForward(7, activation, gated=True, use_bias=False)
+    tokens = np.random.default_rng(0).standard_normal((3, 4, 5)).astype("float32")
+    layer.build(tokens.shape)
+    first, second = layer.get_weights()
+    gate, value = np.split(tokens @ first, 2, axis=-1)
+    expected = ((function(gate) if callable(function) else gate) * value) @ second
+    np.testing.assert_allclose(layer(tokens), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_hidden_values_are_dropped_in_training_alone():
     tokens = np.ones((1, 1, 4), "float32")
     layer = FeedForward(4000, activation=None, dropout=0.25, seed=1)
