@@ -13,6 +13,11 @@ def positive_integer(owner: str, name: str, value: Any) -> int:
     return int(value)  # NumPy's integers cannot be saved in a configuration
 
 
+def optional_positive_integer(owner: str, name: str, value: Any) -> int | None:
+    """Return `value` if it is None or an integer of at least 1, or say which argument is wrong."""
+    return None if value is None else positive_integer(owner, name, value)
+
+
 def probability(owner: str, name: str, value: Any) -> float:
     """Return `value` if it lies in [0, 1), or say which argument is wrong."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
@@ -38,6 +43,20 @@ def positive_number(owner: str, name: str, value: Any) -> float:
     """Return `value` if it is a number over 0, or say which argument is wrong."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         raise ValueError(f"{owner}({name}={value!r}) needs a number over 0.")
+    return value
+
+
+def at_least(owner: str, name: str, value: Any, least: float) -> float:
+    """Return `value` if it is a number of at least `least`, or say which argument is wrong."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
+        raise ValueError(f"{owner}({name}={value!r}) needs a number of at least {least}.")
+    return value
+
+
+def one_of(owner: str, name: str, value: Any, known: tuple[str, ...]) -> str:
+    """Return `value` if it is one of `known`, or list them."""
+    if value not in known:
+        raise ValueError(f"{owner}({name}={value!r}) is unknown: choose one of {', '.join(map(repr, known))}.")
     return value
 
 

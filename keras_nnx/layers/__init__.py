@@ -7,10 +7,12 @@ from keras_nnx.layers.efficient_channel_attention import EfficientChannelAttenti
 from keras_nnx.layers.feed_forward import FeedForward
 from keras_nnx.layers.global_response_normalization import GlobalResponseNormalization
 from keras_nnx.layers.layer_scale import LayerScale
+from keras_nnx.layers.multi_head_attention import MultiHeadAttention
 from keras_nnx.layers.patch_embedding import PatchEmbedding
 from keras_nnx.layers.pixel_shuffle import PixelShuffle
 from keras_nnx.layers.pixel_unshuffle import PixelUnshuffle
 from keras_nnx.layers.position_embedding import PositionEmbedding
+from keras_nnx.layers.rotary_embedding import RotaryEmbedding
 from keras_nnx.layers.squeeze_excite import SqueezeExcite
 from keras_nnx.layers.stochastic_depth import StochasticDepth
 from keras_nnx.layers.weight_standardized_conv2d import WeightStandardizedConv2D
@@ -23,10 +25,12 @@ __all__ = [
     "FeedForward",
     "GlobalResponseNormalization",
     "LayerScale",
+    "MultiHeadAttention",
     "PatchEmbedding",
     "PixelShuffle",
     "PixelUnshuffle",
     "PositionEmbedding",
+    "RotaryEmbedding",
     "SqueezeExcite",
     "StochasticDepth",
     "WeightStandardizedConv2D",

@@ -62,7 +62,8 @@ def test_a_mask_given_by_hand_is_the_attached_one(case):
     layer, inputs = case.make_built(), case.inputs()
     mask = padding_mask(inputs[0].shape[1])
     attached, expected_mask = call(layer, inputs, mask)
-    by_hand = layer(*inputs, mask=mask)
+    _, *others = inspect.signature(layer.call).parameters
+    by_hand = layer(*inputs, mask=mask, **{f"{name}_mask": mask for name in others[: len(inputs) - 1]})
     valid = slice(None) if expected_mask is None else np.asarray(expected_mask)
     np.testing.assert_array_equal(getattr(by_hand, "_keras_mask", None), expected_mask)
     np.testing.assert_allclose(np.asarray(by_hand)[valid], attached[valid], rtol=1e-5, atol=1e-5)
