@@ -81,6 +81,9 @@ class RotaryEmbedding(keras.layers.Layer):
             )
         self.original_length = original_length
 
+    def build(self, input_shape: tuple) -> None:
+        self.compute_output_shape(input_shape)
+
     def call(self, inputs: Any) -> Any:  # b t n d -> b t n d
         self.compute_output_shape(inputs.shape)
         dim, length = inputs.shape[-1], ops.shape(inputs)[1]
