@@ -25,7 +25,7 @@ def visible_positions(
     """
     found = []
     if causal or window is not None:
-        found.append(_near(queries, keys, causal=causal, window=window))
+        found.append(near(ops.arange(0, queries), ops.arange(0, keys), causal, window))
     if padding is not None:
         found.append(ops.cast(padding, "bool")[:, None, None, :])
     if given is not None:
@@ -37,8 +37,9 @@ def visible_positions(
     return visible
 
 
-def _near(queries: Any, keys: Any, *, causal: bool, window: int | None) -> Any:  # t s
-    distance = ops.expand_dims(ops.arange(0, queries), 1) - ops.arange(0, keys)
+def near(queries: Any, keys: Any, causal: bool, window: int | None) -> Any:  # t s
+    """Return which of the positions `keys` (s,) are near enough to each of `queries` (t,)."""
+    distance = ops.expand_dims(queries, 1) - keys
     nearest = 0 if causal else None if window is None else 1 - window
     visible = None if nearest is None else distance >= nearest
     if window is None:

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_nnx import _checks
 from keras_nnx.layers._attention import attend
+from keras_nnx.layers._chunked_attention import attend_in_chunks
 from keras_nnx.layers._visibility import visible_positions
 from keras_nnx.layers.rotary_embedding import RotaryEmbedding
 
@@ -33,6 +34,8 @@ class MultiHeadAttention(keras.layers.Layer):
             defaults. Default: no rotation.
         query_key_norm: Whether each head of the queries and keys is divided by its root mean square.
         use_bias: Whether the four projections add a bias.
+        chunk_size: How many queries are served at a time, for long sequences: memory then grows with the length and not
+            with its square, and training takes about a third longer. Default: all at once.
         dropout: Fraction of attention weights dropped in training, in [0, 1).
         seed: Seed of the dropout.
         **kwargs: `name`, `dtype` and the like, as in `keras.layers.Layer`.
@@ -78,6 +81,7 @@ class MultiHeadAttention(keras.layers.Layer):
         rotary: dict[str, Any] | None = None,
         query_key_norm: bool = False,
         use_bias: bool = True,
+        chunk_size: int | None = None,
         dropout: float = 0.0,
         seed: int | None = None,
         **kwargs: Any,
@@ -98,6 +102,12 @@ class MultiHeadAttention(keras.layers.Layer):
         self._rotation()
         self.dropout = _checks.probability(_OWNER, "dropout", dropout)
         self.seed = seed
+        self.chunk_size = _checks.optional_positive_integer(_OWNER, "chunk_size", chunk_size)
+        if self.chunk_size and self.dropout:
+            raise ValueError(
+                f"MultiHeadAttention(chunk_size={chunk_size}, dropout={dropout}) would have to keep which weights were "
+                f"dropped, which takes the memory that chunks save: drop hidden values elsewhere, or leave one out."
+            )
 
     def build(self, inputs_shape: tuple, context_shape: tuple | None = None) -> None:
         _checks.rank(_OWNER, inputs_shape, "b t d")
@@ -158,16 +168,20 @@ class MultiHeadAttention(keras.layers.Layer):
         if self.rotary is not None:
             query, key = self.rotation(query), self.rotation(key)
         query, key, value = (ops.transpose(x, (0, 2, 1, 3)) for x in (query, key, value))
-        visible = visible_positions(
-            ops.shape(query)[2],
-            ops.shape(key)[2],
-            causal=self.causal,
-            window=self.window,
-            padding=own_mask if context is None else context_mask,
-            given=attention_mask,
-        )
-        drop = (lambda weights: self.drop(weights, training=training)) if self.dropout else None
-        outputs, scores = attend(query, key, value, visible, drop)
+        padding = own_mask if context is None else context_mask
+        near = {"causal": self.causal, "window": self.window}
+        if self.chunk_size is None:
+            visible = visible_positions(
+                ops.shape(query)[2], ops.shape(key)[2], **near, padding=padding, given=attention_mask
+            )
+            drop = (lambda weights: self.drop(weights, training=training)) if self.dropout else None
+            outputs, scores = attend(query, key, value, visible, drop)
+        else:
+            self._check_chunks(attention_mask, return_scores)
+            batch, heads, length, size = ops.shape(query)
+            query = ops.reshape(query, (batch, self._groups, heads // self._groups, length, size))
+            outputs = attend_in_chunks(query, key, value, padding, chunk=self.chunk_size, **near)
+            outputs = ops.reshape(outputs, (batch, heads, length, size))
         outputs = ops.transpose(outputs, (0, 2, 1, 3))  # b t n d
         batch, length = ops.shape(inputs)[0], ops.shape(inputs)[1]
         outputs = ops.reshape(outputs, (batch, length, self.num_heads * outputs.shape[-1]))
@@ -178,7 +192,16 @@ class MultiHeadAttention(keras.layers.Layer):
         return inputs_shape
 
     def get_config(self) -> dict[str, Any]:
-        names = ("num_heads", "head_dim", "num_key_value_heads", "causal", "window", "query_key_norm", "use_bias")
+        names = (
+            "num_heads",
+            "head_dim",
+            "num_key_value_heads",
+            "causal",
+            "window",
+            "query_key_norm",
+            "use_bias",
+            "chunk_size",
+        )
         return {
             **super().get_config(),
             **{name: getattr(self, name) for name in names},
@@ -202,6 +225,14 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def _heads(self, x: Any, count: int) -> Any:  # b t n*d -> b t n d
         return ops.reshape(x, (ops.shape(x)[0], ops.shape(x)[1], count, x.shape[-1] // count))
+
+    def _check_chunks(self, attention_mask: Any, return_scores: bool) -> None:
+        if attention_mask is not None or return_scores:
+            what = "takes an attention_mask" if attention_mask is not None else "returns scores"
+            raise ValueError(
+                f"MultiHeadAttention(chunk_size={self.chunk_size}) never holds all weights at once, and so {what} only "
+                f"without chunk_size."
+            )
 
     def _check_context(self, context: Any) -> None:
         given = [name for name in ("causal", "window", "rotary") if getattr(self, name) not in (None, False)]

@@ -183,6 +183,14 @@ CASES = (
     ),
     Case(
         layers.MultiHeadAttention,
+        SEQUENCE,
+        {"num_heads": 4, "num_key_value_heads": 2, "window": 3, "use_bias": False, "chunk_size": 4},
+        unknown=(1,),
+        mask=unchanged,
+        label="chunks",
+    ),
+    Case(
+        layers.MultiHeadAttention,
         ((6, 8), (6, 5)),
         {"num_heads": 3, "head_dim": 4, "num_key_value_heads": 1, "use_bias": False},
         unknown=(1,),
