@@ -11,7 +11,8 @@ import tensorflow as tf
 from keras_nnx.export.errors import ExportError, SignatureError, UnsupportedModelError
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering import decompositions as _decompositions  # noqa: F401  (decorators fill the registry)
-from keras_nnx.export.lowering import stock as _stock  # noqa: F401  (decorators fill the registry)
+from keras_nnx.export.lowering import own as _own  # noqa: F401  (decorators fill the registry)
+from keras_nnx.export.lowering import stock as _stock  # noqa: F401
 from keras_nnx.export.lowering.graphs import FrozenGraph, Table, needed_operations
 from keras_nnx.export.lowering.layers import float32_compute, lowered_layers
 from keras_nnx.export.lowering.rewriting import rewrite
