@@ -60,14 +60,24 @@ def one_of(owner: str, name: str, value: Any, known: tuple[str, ...]) -> str:
     return value
 
 
-def integer_pair(owner: str, name: str, value: Any) -> tuple[int, int]:
-    """Return `value` as two positive integers; a single integer stands for both."""
-    pair = (value, value) if isinstance(value, int) else value
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise ValueError(f"{owner}({name}={value!r}) needs one integer or two, such as 4 or (4, 4).")
-    for entry in pair:
-        positive_integer(owner, name, entry)
-    return pair[0], pair[1]
+def sizes(owner: str, name: str, value: Any) -> tuple[int, ...]:
+    """Return `value` as positive integers, one for all axes or one to three for each."""
+    entries = (value,) if isinstance(value, int) else value
+    if not isinstance(entries, tuple | list) or not 1 <= len(entries) <= 3:
+        raise ValueError(f"{owner}({name}={value!r}) needs one integer, or one for each axis, such as 4 or (4, 4).")
+    return tuple(positive_integer(owner, name, entry) for entry in entries)
+
+
+def sizes_along(owner: str, name: str, value: Any, shape: tuple) -> tuple[int, ...]:
+    """Return one size for each axis of `shape` between the first and the last."""
+    if isinstance(value, int):
+        return (value,) * (len(shape) - 2)
+    if len(value) != len(shape) - 2:
+        raise ValueError(
+            f"{owner}({name}={value!r}) has {len(value)} sizes, but an input of shape {tuple(shape)} has "
+            f"{len(shape) - 2} axes to cut: give one for each, or one integer for all."
+        )
+    return tuple(value)
 
 
 def rank(owner: str, shape: tuple, letters: str) -> None:
