@@ -13,6 +13,13 @@ def positive_integer(owner: str, name: str, value: Any) -> int:
     return int(value)  # NumPy's integers cannot be saved in a configuration
 
 
+def at_least_zero(owner: str, name: str, value: Any) -> int:
+    """Return `value` if it is an integer of at least 0, or say which argument is wrong."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+        raise ValueError(f"{owner}({name}={value!r}) needs an integer of at least 0.")
+    return int(value)
+
+
 def optional_positive_integer(owner: str, name: str, value: Any) -> int | None:
     """Return `value` if it is None or an integer of at least 1, or say which argument is wrong."""
     return None if value is None else positive_integer(owner, name, value)

@@ -112,7 +112,7 @@ def test_a_saved_model_answers_the_same(tmp_path):
         ({"dropout": 1}, r"TransformerEncoderBlock\(dropout=1\) needs a number of at least 0 and under 1"),
         ({"stochastic_depth": 1.5, "depth": 1}, r"TransformerEncoderBlock\(stochastic_depth=1\.5\) needs a number"),
         ({"num_heads": 3}, r"\(num_heads=3\) cannot split tokens of size 8 evenly"),
-        ({"patch_size": 5}, r"\(patch_size=5\) cannot cut an image of height 8"),
+        ({"patch_size": 5}, r"\(patch_size=5\) cannot cut an input of height 8"),
         ({"input_shape": (None, 8, 1)}, "PositionEmbedding .*needs to know their number and size"),
     ],
 )
