@@ -1,5 +1,6 @@
 """Layers: one primitive per file."""
 
+from keras_nnx.layers.attention_pooling import AttentionPooling
 from keras_nnx.layers.blur_pool import BlurPool
 from keras_nnx.layers.class_token import ClassToken
 from keras_nnx.layers.convolutional_block_attention import ConvolutionalBlockAttention
@@ -8,6 +9,7 @@ from keras_nnx.layers.feed_forward import FeedForward
 from keras_nnx.layers.global_response_normalization import GlobalResponseNormalization
 from keras_nnx.layers.layer_scale import LayerScale
 from keras_nnx.layers.multi_head_attention import MultiHeadAttention
+from keras_nnx.layers.patch_dropout import PatchDropout
 from keras_nnx.layers.patch_embedding import PatchEmbedding
 from keras_nnx.layers.pixel_shuffle import PixelShuffle
 from keras_nnx.layers.pixel_unshuffle import PixelUnshuffle
@@ -16,8 +18,10 @@ from keras_nnx.layers.rotary_embedding import RotaryEmbedding
 from keras_nnx.layers.squeeze_excite import SqueezeExcite
 from keras_nnx.layers.stochastic_depth import StochasticDepth
 from keras_nnx.layers.weight_standardized_conv2d import WeightStandardizedConv2D
+from keras_nnx.layers.window_attention import WindowAttention
 
 __all__ = [
+    "AttentionPooling",
     "BlurPool",
     "ClassToken",
     "ConvolutionalBlockAttention",
@@ -26,6 +30,7 @@ __all__ = [
     "GlobalResponseNormalization",
     "LayerScale",
     "MultiHeadAttention",
+    "PatchDropout",
     "PatchEmbedding",
     "PixelShuffle",
     "PixelUnshuffle",
@@ -34,4 +39,5 @@ __all__ = [
     "SqueezeExcite",
     "StochasticDepth",
     "WeightStandardizedConv2D",
+    "WindowAttention",
 ]

@@ -97,6 +97,32 @@ IMAGE = ((8, 6, 3),)
 SEQUENCE = ((6, 8),)
 
 CASES = (
+    Case(
+        layers.AttentionPooling,
+        SEQUENCE,
+        {"num_heads": 2},
+        unknown=(1,),
+        mask=lambda mask: None,
+        silent=("key/bias",),
+    ),
+    Case(
+        layers.AttentionPooling,
+        SEQUENCE,
+        {"num_heads": 4, "num_queries": 3, "dropout": 0.25, "seed": 3},
+        unknown=(1,),
+        mask=lambda mask: None,
+        silent=("key/bias",),
+        label="queries",
+    ),
+    Case(layers.PatchDropout, SEQUENCE, {"rate": 0.5, "prefix": 1, "seed": 3}, unknown=(1,)),
+    Case(layers.WindowAttention, ((4, 6, 8),), {"num_heads": 2, "window_size": 2, "use_bias": False}, unknown=(1, 2)),
+    Case(
+        layers.WindowAttention,
+        ((7, 5, 8),),
+        {"num_heads": 4, "window_size": 3, "shift": 1, "use_bias": False, "dropout": 0.25, "seed": 3},
+        unknown=(1, 2),
+        label="shifted",
+    ),
     Case(layers.BlurPool, IMAGE, unknown=(1, 2)),
     Case(layers.BlurPool, ((9, 7, 3),), {"kernel_size": 4, "strides": 3}, unknown=(1, 2), label="even"),
     Case(layers.ConvolutionalBlockAttention, IMAGE, {"ratio": 0.7, "kernel_size": 3}, unknown=(1, 2)),
