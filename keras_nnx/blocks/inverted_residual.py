@@ -48,8 +48,8 @@ class InvertedResidualBlock(keras.layers.Layer):
         TensorShape([1, 4, 4, 24])
 
     Source:
-        Sandler et al., "MobileNetV2" (2018), figure 3; Tan and Le, "EfficientNet" (2019); fused, "EfficientNetV2" (2021),
-        figure 2.
+        Sandler et al., "MobileNetV2" (2018), figure 3; Tan and Le, "EfficientNet" (2019); fused, "EfficientNetV2"
+        (2021), figure 2.
     """
 
     def __init__(

@@ -58,7 +58,9 @@ class AttentionPooling(keras.layers.Layer):
         _checks.rank("AttentionPooling", input_shape, "b t d")
         dim = _checks.last_axis("AttentionPooling", input_shape)
         shape = (1, self.num_queries, dim)
-        self.queries = self.add_weight(name="queries", shape=shape, initializer=keras.initializers.RandomNormal(stddev=0.02))
+        self.queries = self.add_weight(
+            name="queries", shape=shape, initializer=keras.initializers.RandomNormal(stddev=0.02)
+        )
         self.attention = MultiHeadAttention(
             self.num_heads, dropout=self.dropout, seed=self.seed, name="attention", dtype=self.dtype_policy
         )

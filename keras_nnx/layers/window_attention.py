@@ -181,7 +181,7 @@ def _visible(sides: tuple, windows: tuple, shifts: list[int], size: int) -> Any:
 
 
 def _regions(side: Any, windows: Any, shift: int, size: int) -> Any:
-    """Return 0 for each row or column of the filled and shifted picture, 1 for what came round, and -1 for the filling."""
+    """Return 0 for each row or column after the shift, 1 for what came round the border, -1 for what was filled in."""
     filled = windows * size
     places = ops.arange(0, filled)
     came_round = ops.cast(places >= filled - shift, "int32")

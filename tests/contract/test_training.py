@@ -36,7 +36,7 @@ def test_one_step_of_compiled_training_moves_every_weight(case):
     model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=True)
     before = layer.get_weights()
     inputs = case.inputs()
-    targets = np.random.default_rng(1).standard_normal(model(inputs).shape)
+    targets = np.random.default_rng(1).standard_normal(model(inputs, training=True).shape)
     history = model.fit(inputs, targets, batch_size=len(targets), verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     still = [

@@ -17,7 +17,9 @@ def test_the_equation():
     keys, values = (TOKENS @ weights[f"attention/{name}/kernel"] for name in ("key", "value"))
     scores = np.exp(keys @ query[0] / np.sqrt(8))
     gathered = (scores / scores.sum(1, keepdims=True))[:, None] @ values
-    np.testing.assert_allclose(layer(TOKENS), (gathered @ weights["attention/output/kernel"])[:, 0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        layer(TOKENS), (gathered @ weights["attention/output/kernel"])[:, 0], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_padding_is_as_if_it_were_not_there():
