@@ -1,0 +1,143 @@
+"""A block that gathers from another sequence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from keras_nnx import _checks
+from keras_nnx.blocks._transformer import (
+    Options,
+    add_branch,
+    build_branch,
+    child_seeds,
+    make_attention,
+    make_feed_forward,
+    scaled,
+)
+
+_OWNER = "CrossAttentionBlock"
+
+
+@keras.saving.register_keras_serializable(package="keras_nnx")
+class CrossAttentionBlock(keras.layers.Layer):
+    """Attention from one sequence to another, and a feed-forward network, each added to the first.
+
+    Use it where a few tokens read many, as in a Perceiver, or where one kind of input reads another.
+
+    Args:
+        num_heads: Number of attention heads; has to divide the size of the reading tokens.
+        hidden_dim: Width of the feed-forward network.
+        activation: Its activation. Default: exact `"gelu"`.
+        order: `"pre"` normalises the reading tokens before each branch, `"post"` each sum; `"parallel"` normalises once
+            for both branches, which then run side by side. What is read is taken as it comes.
+        normalization: `"layer"` or `"rms"`.
+        dropout: Fraction of attention weights and of hidden values dropped in training, in [0, 1).
+        stochastic_depth: Probability that an example skips a branch in training, in [0, 1).
+        layer_scale: What the gain of each branch starts as; None for no gain.
+        epsilon: Added to the variance in the normalisations, over 0.
+        attention: More options of `MultiHeadAttention`, such as `{"num_key_value_heads": 1}`.
+        feed_forward: More options of `FeedForward`, such as `{"gated": True}`.
+        seed: Seed of all draws in the block, which stay independent of each other.
+        **kwargs: `name`, `dtype` and the like, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `(b, t, d)`, the tokens that read.
+        context: `(b, s, e)`, what they read.
+        mask, inputs_mask: `(b, t)`, the mask of `inputs`.
+        context_mask: `(b, s)`, true for what may be read; Keras hands over the one attached to `context`.
+
+    Input shape:
+        `(b, t, d)` and `(b, s, e)`; `t` and `s` may be unknown.
+
+    Output shape:
+        `(b, t, d)`. Padding of the context is not read, and the mask of `inputs` is passed on.
+
+    Raises:
+        ValueError: If an argument is out of its range, or `d` is unknown or not a multiple of `num_heads`.
+
+    Example:
+        >>> import numpy as np
+        >>> import keras_nnx as nnx
+        >>> block = nnx.blocks.CrossAttentionBlock(num_heads=2, hidden_dim=32)
+        >>> block(np.ones((2, 3, 8), "float32"), np.ones((2, 50, 6), "float32")).shape
+        TensorShape([2, 3, 8])
+
+    Source:
+        Jaegle et al., "Perceiver: General Perception with Iterative Attention" (2021), section 3.1.
+    """
+
+    def __init__(
+        self,
+        num_heads: int,
+        hidden_dim: int,
+        activation: Any = "gelu",
+        order: str = "pre",
+        normalization: str = "layer",
+        dropout: float = 0.0,
+        stochastic_depth: float = 0.0,
+        layer_scale: float | None = None,
+        epsilon: float = 1e-6,
+        attention: dict[str, Any] | None = None,
+        feed_forward: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.options = Options(
+            _OWNER,
+            num_heads,
+            hidden_dim,
+            keras.activations.get(activation),
+            order,
+            normalization,
+            dropout,
+            stochastic_depth,
+            layer_scale,
+            epsilon,
+            dict(attention or {}),
+            dict(feed_forward or {}),
+            seed,
+        )
+
+    def build(self, inputs_shape: tuple, context_shape: tuple) -> None:
+        _checks.rank(_OWNER, inputs_shape, "b t d")
+        seeds = child_seeds(self.options.seed, 4)
+        self.attention = make_attention(self, "attention", seeds[0])
+        self.feed_forward = make_feed_forward(self, seeds[2])
+        self.attention.build(inputs_shape, context_shape)
+        self.feed_forward.build(inputs_shape)
+        build_branch(self, "attention", inputs_shape, seeds[1])
+        build_branch(self, "feed_forward", inputs_shape, seeds[3], normalized=self.options.order != "parallel")
+
+    def call(
+        self,
+        inputs: Any,
+        context: Any,
+        mask: Any = None,
+        inputs_mask: Any = None,
+        context_mask: Any = None,
+        training: bool | None = None,
+    ) -> Any:  # b t d -> b t d
+        own_mask = inputs_mask if mask is None else mask
+
+        def attend(x: Any) -> Any:
+            return self.attention(x, context, mask=own_mask, context_mask=context_mask, training=training)
+
+        def transform(x: Any) -> Any:
+            return self.feed_forward(x, training=training)
+
+        if self.options.order == "parallel":
+            x = self.attention_norm(inputs)
+            attended = scaled(self, "attention", attend(x), training)
+            return inputs + attended + scaled(self, "feed_forward", transform(x), training)
+        x = add_branch(self, "attention", inputs, attend, training)
+        return add_branch(self, "feed_forward", x, transform, training)
+
+    def compute_output_shape(self, inputs_shape: tuple, context_shape: tuple) -> tuple:
+        return inputs_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.options.config()}
