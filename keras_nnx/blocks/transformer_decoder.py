@@ -8,10 +8,12 @@ import keras
 
 from keras_nnx import _checks
 from keras_nnx.blocks._transformer import (
-    Options,
+    ARGUMENTS,
     add_branch,
+    arguments_of,
     build_branch,
     child_seeds,
+    keep_arguments,
     make_attention,
     make_feed_forward,
     scaled,
@@ -37,8 +39,8 @@ class TransformerDecoderBlock(keras.layers.Layer):
         stochastic_depth: Probability that an example skips a branch in training, in [0, 1).
         layer_scale: What the gain of each branch starts as; None for no gain.
         epsilon: Added to the variance in the normalisations, over 0.
-        attention: More options of the self-attention, such as `{"rotary": {}, "num_key_value_heads": 2}`.
-        feed_forward: More options of `FeedForward`, such as `{"gated": True}`.
+        attention_options: More options of the self-attention, such as `{"rotary": {}, "num_key_value_heads": 2}`.
+        feed_forward_options: More options of `FeedForward`, such as `{"gated": True}`.
         seed: Seed of all draws in the block, which stay independent of each other.
         **kwargs: `name`, `dtype` and the like, as in `keras.layers.Layer`.
 
@@ -81,33 +83,20 @@ class TransformerDecoderBlock(keras.layers.Layer):
         stochastic_depth: float = 0.0,
         layer_scale: float | None = None,
         epsilon: float = 1e-6,
-        attention: dict[str, Any] | None = None,
-        feed_forward: dict[str, Any] | None = None,
+        attention_options: dict[str, Any] | None = None,
+        feed_forward_options: dict[str, Any] | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
-        self.options = Options(
-            _OWNER,
-            num_heads,
-            hidden_dim,
-            keras.activations.get(activation),
-            order,
-            normalization,
-            dropout,
-            stochastic_depth,
-            layer_scale,
-            epsilon,
-            dict(attention or {}),
-            dict(feed_forward or {}),
-            seed,
-        )
+        keep_arguments(self, {name: value for name, value in locals().items() if name in ARGUMENTS})
 
     def build(self, inputs_shape: tuple, context_shape: tuple | None = None) -> None:
         _checks.rank(_OWNER, inputs_shape, "b t d")
-        seeds = child_seeds(self.options.seed, 6)
-        parallel = self.options.order == "parallel"
+        _checks.last_axis(_OWNER, inputs_shape)
+        seeds = child_seeds(self.seed, 6)
+        parallel = self.order == "parallel"
         self.attention = make_attention(self, "attention", seeds[0], causal=True)
         self.feed_forward = make_feed_forward(self, seeds[2])
         self.attention.build(inputs_shape)
@@ -142,7 +131,7 @@ class TransformerDecoderBlock(keras.layers.Layer):
                 x, context, mask=own_mask, context_mask=context_mask, training=training
             )
         branches["feed_forward"] = lambda x: self.feed_forward(x, training=training)
-        if self.options.order == "parallel":
+        if self.order == "parallel":
             x, total = self.attention_norm(inputs), inputs
             for name, compute in branches.items():
                 total = total + scaled(self, name, compute(x), training)
@@ -156,4 +145,4 @@ class TransformerDecoderBlock(keras.layers.Layer):
         return inputs_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.options.config()}
+        return {**super().get_config(), **arguments_of(self)}

@@ -8,10 +8,12 @@ import keras
 
 from keras_nnx import _checks
 from keras_nnx.blocks._transformer import (
-    Options,
+    ARGUMENTS,
     add_branch,
+    arguments_of,
     build_branch,
     child_seeds,
+    keep_arguments,
     make_attention,
     make_feed_forward,
     scaled,
@@ -38,8 +40,8 @@ class TransformerEncoderBlock(keras.layers.Layer):
         stochastic_depth: Probability that an example skips a branch in training, in [0, 1).
         layer_scale: What the gain of each branch starts as; None for no gain.
         epsilon: Added to the variance in the normalisations, over 0.
-        attention: More options of `MultiHeadAttention`, such as `{"rotary": {}, "query_key_norm": True}`.
-        feed_forward: More options of `FeedForward`, such as `{"gated": True}`.
+        attention_options: More options of `MultiHeadAttention`, such as `{"rotary": {}, "query_key_norm": True}`.
+        feed_forward_options: More options of `FeedForward`, such as `{"gated": True}`.
         seed: Seed of all draws in the block, which stay independent of each other.
         **kwargs: `name`, `dtype` and the like, as in `keras.layers.Layer`.
 
@@ -75,38 +77,25 @@ class TransformerEncoderBlock(keras.layers.Layer):
         stochastic_depth: float = 0.0,
         layer_scale: float | None = None,
         epsilon: float = 1e-6,
-        attention: dict[str, Any] | None = None,
-        feed_forward: dict[str, Any] | None = None,
+        attention_options: dict[str, Any] | None = None,
+        feed_forward_options: dict[str, Any] | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
-        self.options = Options(
-            _OWNER,
-            num_heads,
-            hidden_dim,
-            keras.activations.get(activation),
-            order,
-            normalization,
-            dropout,
-            stochastic_depth,
-            layer_scale,
-            epsilon,
-            dict(attention or {}),
-            dict(feed_forward or {}),
-            seed,
-        )
+        keep_arguments(self, {name: value for name, value in locals().items() if name in ARGUMENTS})
 
     def build(self, input_shape: tuple) -> None:
         _checks.rank(_OWNER, input_shape, "b t d")
-        seeds = child_seeds(self.options.seed, 4)
+        _checks.last_axis(_OWNER, input_shape)
+        seeds = child_seeds(self.seed, 4)
         self.attention = make_attention(self, "attention", seeds[0])
         self.feed_forward = make_feed_forward(self, seeds[2])
         self.attention.build(input_shape)
         self.feed_forward.build(input_shape)
         build_branch(self, "attention", input_shape, seeds[1])
-        build_branch(self, "feed_forward", input_shape, seeds[3], normalized=self.options.order != "parallel")
+        build_branch(self, "feed_forward", input_shape, seeds[3], normalized=self.order != "parallel")
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:  # b t d -> b t d
         def attend(x: Any) -> Any:
@@ -115,7 +104,7 @@ class TransformerEncoderBlock(keras.layers.Layer):
         def transform(x: Any) -> Any:
             return self.feed_forward(x, training=training)
 
-        if self.options.order == "parallel":
+        if self.order == "parallel":
             x = self.attention_norm(inputs)
             attended = scaled(self, "attention", attend(x), training)
             return inputs + attended + scaled(self, "feed_forward", transform(x), training)
@@ -126,4 +115,4 @@ class TransformerEncoderBlock(keras.layers.Layer):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.options.config()}
+        return {**super().get_config(), **arguments_of(self)}

@@ -38,12 +38,17 @@ def attend(
     else:
         together = _group(query, groups)  # b m n/m*t d
         scores = _ungroup(ops.matmul(together, ops.transpose(key, (0, 1, 3, 2))), heads, ops.shape(query)[2])
-    weights = ops.softmax(_hidden(scores, visible), axis=-1)
+    weights = shares(_hidden(scores, visible))
     used = ops.cast(weights, value.dtype)
     used = used if drop is None else drop(used)
     if heads == groups:
         return ops.matmul(used, value), weights
     return _ungroup(ops.matmul(_group(used, groups), value), heads, ops.shape(query)[2]), weights
+
+
+def shares(scores: Any) -> Any:
+    """Return the softmax over the last axis; of one score it is 1, about which Keras would warn."""
+    return ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores, axis=-1)
 
 
 def _hidden(scores: Any, visible: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_nnx.layers._attention import shares
 from keras_nnx.layers._visibility import near
 
 _MASKED = -1e9
@@ -62,7 +63,7 @@ def attend_in_chunks(
             positions = ops.arange(0, chunk) + start
             visible = ops.logical_and(visible, near(positions, ops.arange(0, ops.shape(key)[2]), causal, window))
         scores = ops.where(visible, scores, ops.cast(_MASKED, scores.dtype))
-        return part, ops.softmax(scores, axis=-1)
+        return part, shares(scores)
 
     @ops.custom_gradient
     def attend_all(query: Any, key: Any, value: Any, padding: Any) -> Any:

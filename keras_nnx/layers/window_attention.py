@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx.layers._attention import shares
 
 _OWNER = "WindowAttention"
 _MASKED = -1e9
@@ -135,7 +136,7 @@ class WindowAttention(keras.layers.Layer):
             scores = ops.reshape(scores, (-1, count, self.num_heads, pixels, pixels))
             scores = ops.where(visible[None, :, None], scores, ops.cast(_MASKED, scores.dtype))
             scores = ops.reshape(scores, (-1, self.num_heads, pixels, pixels))
-        weights = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
+        weights = ops.cast(shares(scores), self.compute_dtype)
         if self.dropout:
             weights = self.drop(weights, training=training)
         gathered = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
