@@ -1,5 +1,6 @@
 """Blocks: compositions of layers."""
 
+from keras_nnx.blocks.bottleneck import BottleneckBlock
 from keras_nnx.blocks.convnext import ConvNeXtBlock
 from keras_nnx.blocks.cross_attention import CrossAttentionBlock
 from keras_nnx.blocks.inverted_residual import InvertedResidualBlock
@@ -8,6 +9,7 @@ from keras_nnx.blocks.transformer_decoder import TransformerDecoderBlock
 from keras_nnx.blocks.transformer_encoder import TransformerEncoderBlock
 
 __all__ = [
+    "BottleneckBlock",
     "ConvNeXtBlock",
     "CrossAttentionBlock",
     "InvertedResidualBlock",

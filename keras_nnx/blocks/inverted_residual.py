@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_nnx import _checks
+from keras_nnx.blocks._steps import activation, add_step, normalization, run_steps
 from keras_nnx.layers import SqueezeExcite, StochasticDepth
 
 _OWNER = "InvertedResidualBlock"
@@ -89,28 +90,22 @@ class InvertedResidualBlock(keras.layers.Layer):
         if self.fused:
             whole = self.filters if self.expansion == 1 else wide
             shape = self._add(self._convolution(whole, self.kernel_size, self.strides, "convolution"), shape)
-            shape = self._add_normalization("convolution", shape)
         else:
             if self.expansion > 1:
                 shape = self._add(self._convolution(wide, 1, 1, "widen"), shape)
-                shape = self._add_normalization("widen", shape)
             shape = self._add(self._depthwise(), shape)
-            shape = self._add_normalization("depthwise", shape)
         if self.squeeze is not None:
-            ratio = self.squeeze * channels / shape[-1]
-            gate = SqueezeExcite(min(1.0, ratio), self.activation, name="gate", dtype=self.dtype_policy)
-            shape = self._add(gate, shape)
+            ratio = min(1.0, self.squeeze * channels / shape[-1])
+            gate = SqueezeExcite(ratio, self.activation, name="gate", dtype=self.dtype_policy)
+            shape = add_step(self, self.steps, gate, shape)
         if not (self.fused and self.expansion == 1):
-            shape = self._add(self._convolution(self.filters, 1, 1, "narrow"), shape)
-            self._add_normalization("narrow", shape, activation=None)
+            self._add(self._convolution(self.filters, 1, 1, "narrow"), shape, activated=False)
         self.adds = self.strides == 1 and channels == self.filters
         self.depth = StochasticDepth(self.stochastic_depth, seed=self.seed, name="depth", dtype=self.dtype_policy)
         self.depth.build(output_shape)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:  # b h w c -> b h/s w/s filters
-        x = inputs
-        for step in self.steps:
-            x = step(x, training=training) if isinstance(step, keras.layers.BatchNormalization) else step(x)
+        x = run_steps(self.steps, inputs, training)
         return inputs + self.depth(x, training=training) if self.adds else x
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
@@ -128,20 +123,11 @@ class InvertedResidualBlock(keras.layers.Layer):
             "seed": self.seed,
         }
 
-    def _add(self, layer: keras.layers.Layer, shape: tuple) -> tuple:
-        """Build `layer` for `shape`, put it behind the others, and return the shape that it gives."""
-        layer.build(shape)
-        self.steps.append(layer)
-        return layer.compute_output_shape(shape)
-
-    def _add_normalization(self, name: str, shape: tuple, activation: Any = "own") -> tuple:
-        normalization = keras.layers.BatchNormalization(
-            momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name=f"{name}_normalization"
-        )
-        self._add(normalization, shape)
-        if activation is not None:
-            layer = keras.layers.Activation(self.activation, dtype=self.dtype_policy, name=f"{name}_activation")
-            self._add(layer, shape)
+    def _add(self, layer: keras.layers.Layer, shape: tuple, activated: bool = True) -> tuple:
+        """Put a convolution behind the other steps, normalised and activated, and return the shape that it gives."""
+        steps = [layer, normalization(self, f"{layer.name}_normalization")]
+        for step in [*steps, activation(self, f"{layer.name}_activation")] if activated else steps:
+            shape = add_step(self, self.steps, step, shape)
         return shape
 
     def _convolution(self, filters: int, kernel_size: int, strides: int, name: str) -> keras.layers.Layer:

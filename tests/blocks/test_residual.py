@@ -13,11 +13,8 @@ EPSILON = 1e-3
 
 
 def convolve(images, kernel, strides):
-    """Convolution with zeros around, as many as `ceil(size / strides)` outputs need, the odd one at the end."""
-    padding = [(0, 0)]
-    for size, extent in zip(images.shape[1:3], kernel.shape[:2], strict=True):
-        total = max((-(-size // strides) - 1) * strides + extent - size, 0)
-        padding.append((total // 2, total - total // 2))
+    """Convolution with as many zeros on each side as half the kernel."""
+    padding = [(0, 0), *((extent // 2, extent // 2) for extent in kernel.shape[:2])]
     padded = np.pad(images, [*padding, (0, 0)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel.shape[:2], axis=(1, 2))
     return np.einsum("bhwcxy,xycf->bhwf", windows[:, ::strides, ::strides], kernel)
@@ -36,7 +33,7 @@ def reference(block, images):
     branch = np.maximum(step(images, block.convolution_1, block.normalization_1, block.strides), 0)
     branch = step(branch, block.convolution_2, block.normalization_2, 1)
     if block.strides > 1 or images.shape[-1] != block.filters:
-        images = step(images, block.shortcut, block.shortcut_normalization, block.strides)
+        images = step(images, block.shortcut_convolution, block.shortcut_normalization, block.strides)
     return np.maximum(branch + images, 0)
 
 
