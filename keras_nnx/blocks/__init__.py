@@ -4,16 +4,23 @@ from keras_nnx.blocks.bottleneck import BottleneckBlock
 from keras_nnx.blocks.convnext import ConvNeXtBlock
 from keras_nnx.blocks.cross_attention import CrossAttentionBlock
 from keras_nnx.blocks.inverted_residual import InvertedResidualBlock
+from keras_nnx.blocks.mixer import MixerBlock
 from keras_nnx.blocks.residual import ResidualBlock
+from keras_nnx.blocks.temporal_convolution import TemporalConvolutionBlock
 from keras_nnx.blocks.transformer_decoder import TransformerDecoderBlock
 from keras_nnx.blocks.transformer_encoder import TransformerEncoderBlock
+from keras_nnx.blocks.unet import UNetDecoderBlock, UNetEncoderBlock
 
 __all__ = [
     "BottleneckBlock",
     "ConvNeXtBlock",
     "CrossAttentionBlock",
     "InvertedResidualBlock",
+    "MixerBlock",
     "ResidualBlock",
+    "TemporalConvolutionBlock",
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
+    "UNetDecoderBlock",
+    "UNetEncoderBlock",
 ]

@@ -414,4 +414,47 @@ CASES = (
         label="random",
     ),
 )
+CASES += (
+    Case(blocks.MixerBlock, SEQUENCE, {"token_dim": 5, "channel_dim": 12}),
+    Case(
+        blocks.MixerBlock,
+        SEQUENCE,
+        {
+            "token_dim": 5,
+            "channel_dim": 12,
+            "activation": "relu",
+            "dropout": 0.1,
+            "stochastic_depth": 0.2,
+            "epsilon": 1e-5,
+            "seed": 3,
+        },
+        label="random",
+    ),
+    Case(blocks.TemporalConvolutionBlock, SEQUENCE, {"filters": 4, "dilation": 2}, unknown=(1,), mask=unchanged),
+    Case(
+        blocks.TemporalConvolutionBlock,
+        SEQUENCE,
+        {
+            "filters": 8,
+            "kernel_size": 5,
+            "causal": False,
+            "activation": "silu",
+            "dropout": 0.1,
+            "epsilon": None,
+            "seed": 3,
+        },
+        unknown=(1,),
+        mask=unchanged,
+        label="both sides",
+    ),
+    Case(blocks.UNetEncoderBlock, ((8, 6, 3),), {"filters": 4}, unknown=(1, 2), silent=("convolution_1/bias",)),
+    Case(blocks.UNetEncoderBlock, ((8, 6, 3),), {"filters": 4, "halve": False, "kernel_size": 5}, label="whole"),
+    Case(blocks.UNetDecoderBlock, ((4, 3, 5), (8, 6, 3)), {"filters": 4}, unknown=(1, 2)),
+    Case(
+        blocks.UNetDecoderBlock,
+        ((3, 3, 5), (5, 6, 3)),
+        {"filters": 4, "interpolation": "nearest", "activation": "silu", "momentum": 0.5, "epsilon": 1e-4},
+        label="nearest",
+    ),
+)
 MASKED = tuple(case for case in CASES if case.mask is not None)
