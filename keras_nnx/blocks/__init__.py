@@ -6,6 +6,7 @@ from keras_nnx.blocks.cross_attention import CrossAttentionBlock
 from keras_nnx.blocks.inverted_residual import InvertedResidualBlock
 from keras_nnx.blocks.mixer import MixerBlock
 from keras_nnx.blocks.residual import ResidualBlock
+from keras_nnx.blocks.swin import SwinBlock, SwinStage
 from keras_nnx.blocks.temporal_convolution import TemporalConvolutionBlock
 from keras_nnx.blocks.transformer_decoder import TransformerDecoderBlock
 from keras_nnx.blocks.transformer_encoder import TransformerEncoderBlock
@@ -18,6 +19,8 @@ __all__ = [
     "InvertedResidualBlock",
     "MixerBlock",
     "ResidualBlock",
+    "SwinBlock",
+    "SwinStage",
     "TemporalConvolutionBlock",
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",

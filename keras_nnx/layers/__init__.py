@@ -11,6 +11,7 @@ from keras_nnx.layers.layer_scale import LayerScale
 from keras_nnx.layers.multi_head_attention import MultiHeadAttention
 from keras_nnx.layers.patch_dropout import PatchDropout
 from keras_nnx.layers.patch_embedding import PatchEmbedding
+from keras_nnx.layers.patch_merging import PatchMerging
 from keras_nnx.layers.pixel_shuffle import PixelShuffle
 from keras_nnx.layers.pixel_unshuffle import PixelUnshuffle
 from keras_nnx.layers.position_embedding import PositionEmbedding
@@ -32,6 +33,7 @@ __all__ = [
     "MultiHeadAttention",
     "PatchDropout",
     "PatchEmbedding",
+    "PatchMerging",
     "PixelShuffle",
     "PixelUnshuffle",
     "PositionEmbedding",

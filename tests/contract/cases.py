@@ -415,6 +415,25 @@ CASES = (
     ),
 )
 CASES += (
+    Case(layers.PatchMerging, ((7, 6, 3),), unknown=(1, 2)),
+    Case(layers.PatchMerging, ((4, 6, 3),), {"dim": 5, "epsilon": 1e-3}, label="narrow"),
+    Case(blocks.SwinBlock, ((7, 5, 8),), {"num_heads": 2, "window_size": 3, "shift": 1}, unknown=(1, 2)),
+    Case(
+        blocks.SwinStage,
+        ((8, 6, 4),),
+        {
+            "depth": 2,
+            "num_heads": 2,
+            "window_size": 2,
+            "merge": True,
+            "expansion": 2,
+            "dropout": 0.1,
+            "stochastic_depth": 0.2,
+            "epsilon": 1e-4,
+            "seed": 3,
+        },
+        unknown=(1, 2),
+    ),
     Case(blocks.MixerBlock, SEQUENCE, {"token_dim": 5, "channel_dim": 12}),
     Case(
         blocks.MixerBlock,
