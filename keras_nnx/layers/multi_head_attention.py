@@ -169,7 +169,7 @@ class MultiHeadAttention(keras.layers.Layer):
             query, key = self.rotation(query), self.rotation(key)
         query, key, value = (ops.transpose(x, (0, 2, 1, 3)) for x in (query, key, value))
         padding = own_mask if context is None else context_mask
-        near = {"causal": self.causal, "window": self.window}
+        near: dict[str, Any] = {"causal": self.causal, "window": self.window}
         if self.chunk_size is None:
             visible = visible_positions(
                 ops.shape(query)[2], ops.shape(key)[2], **near, padding=padding, given=attention_mask
@@ -214,7 +214,7 @@ class MultiHeadAttention(keras.layers.Layer):
     def _groups(self) -> int:
         return self.num_key_value_heads or self.num_heads
 
-    def _rotation(self) -> RotaryEmbedding | None:
+    def _rotation(self) -> Any:
         try:
             options = None if self.rotary is None else {**self.rotary, "dtype": self.dtype_policy, "name": "rotation"}
             return None if options is None else RotaryEmbedding(**options)

@@ -109,7 +109,8 @@ class PatchEmbedding(keras.layers.Layer):
         """Return the number of patches of an input of `shape`, or None while a side is unknown."""
         geometry = self._geometry(shape)
         counts = [self._count(*along) for along in zip(_AXES[len(shape)], shape[1:-1], *geometry, strict=True)]
-        return None if None in counts else math.prod(counts)
+        known = [count for count in counts if count is not None]
+        return math.prod(known) if len(known) == len(counts) else None
 
     def _count(self, axis: str, side: int | None, patch: int, stride: int) -> int | None:
         if side is None or self.padding == "same":
