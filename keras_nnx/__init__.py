@@ -17,7 +17,7 @@ from keras_nnx._version import __version__
 # that Keras knows their names when it loads a model.
 _AS_COMMAND = os.path.basename((getattr(sys, "argv", None) or [""])[0]) in ("keras-nnx", "-m")  # noqa: PTH119
 if TYPE_CHECKING or not _AS_COMMAND:
-    from keras_nnx import blocks, layers, models
+    from keras_nnx import blocks, layers, losses, models, optimizers
 
 if TYPE_CHECKING:
     from keras_nnx import data, export
@@ -33,11 +33,13 @@ __all__ = [
     "export_model",
     "inspect_export",
     "layers",
+    "losses",
     "models",
+    "optimizers",
     "verify_export",
 ]
 
-_LAZY_ROOMS = ("blocks", "data", "export", "layers", "models")
+_LAZY_ROOMS = ("blocks", "data", "export", "layers", "losses", "models", "optimizers")
 _LAZY_FUNCTIONS = {
     "benchmark_export": "keras_nnx.export",
     "check_exportable": "keras_nnx.export",

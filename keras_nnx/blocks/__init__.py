@@ -5,6 +5,7 @@ from keras_nnx.blocks.convnext import ConvNeXtBlock
 from keras_nnx.blocks.cross_attention import CrossAttentionBlock
 from keras_nnx.blocks.inverted_residual import InvertedResidualBlock
 from keras_nnx.blocks.mixer import MixerBlock
+from keras_nnx.blocks.mlp import MLPBlock
 from keras_nnx.blocks.residual import ResidualBlock
 from keras_nnx.blocks.swin import SwinBlock, SwinStage
 from keras_nnx.blocks.temporal_convolution import TemporalConvolutionBlock
@@ -17,6 +18,7 @@ __all__ = [
     "ConvNeXtBlock",
     "CrossAttentionBlock",
     "InvertedResidualBlock",
+    "MLPBlock",
     "MixerBlock",
     "ResidualBlock",
     "SwinBlock",

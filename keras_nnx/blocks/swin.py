@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -17,8 +18,7 @@ def _keep(block: Any, values: dict[str, Any]) -> None:
     owner = type(block).__name__
     for name in ("num_heads", "window_size", "expansion"):
         _checks.positive_integer(owner, name, values[name])
-    for name in ("dropout", "stochastic_depth"):
-        _checks.probability(owner, name, values[name])
+    _checks.probability(owner, "dropout", values["dropout"])
     _checks.positive_number(owner, "epsilon", values["epsilon"])
     for name in _NAMES:
         setattr(block, name, values[name])
@@ -73,6 +73,7 @@ class SwinBlock(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         _keep(self, {name: value for name, value in locals().items() if name in _NAMES})
+        _checks.probability("SwinBlock", "stochastic_depth", stochastic_depth)
         self.shift = _checks.at_least_zero("SwinBlock", "shift", shift)
 
     def build(self, input_shape: tuple) -> None:
@@ -126,7 +127,8 @@ class SwinStage(keras.layers.Layer):
         merge: Whether the sides are halved, and the channels doubled, before the blocks.
         expansion: Width of the feed-forward networks over the number of channels.
         dropout: Fraction of attention weights and of hidden values dropped in training, in [0, 1).
-        stochastic_depth: Probability that an example skips a branch in training, in [0, 1).
+        stochastic_depth: Probability that an example skips a branch in training, in [0, 1); one for all blocks, or one
+            for each.
         epsilon: Added to the variance in the normalisations, over 0.
         seed: Seed of all draws in the stage, which stay independent of each other.
         **kwargs: `name`, `dtype` and the like, as in `keras.layers.Layer`.
@@ -160,7 +162,7 @@ class SwinStage(keras.layers.Layer):
         merge: bool = False,
         expansion: int = 4,
         dropout: float = 0.0,
-        stochastic_depth: float = 0.0,
+        stochastic_depth: float | Sequence[float] = 0.0,
         epsilon: float = 1e-5,
         seed: int | None = None,
         **kwargs: Any,
@@ -169,6 +171,13 @@ class SwinStage(keras.layers.Layer):
         _keep(self, {name: value for name, value in locals().items() if name in _NAMES})
         self.depth = _checks.positive_integer("SwinStage", "depth", depth)
         self.merge = merge
+        if len(self._rates()) != depth:
+            raise ValueError(
+                f"SwinStage(depth={depth}, stochastic_depth={stochastic_depth!r}) needs one probability, or one for "
+                f"each block."
+            )
+        for rate in self._rates():
+            _checks.probability("SwinStage", "stochastic_depth", rate)
 
     def build(self, input_shape: tuple) -> None:
         shape = self.compute_output_shape(input_shape)
@@ -176,8 +185,9 @@ class SwinStage(keras.layers.Layer):
             self.merging = PatchMerging(epsilon=self.epsilon, name="merging", dtype=self.dtype_policy)
             self.merging.build(input_shape)
         self.blocks = []
-        for index, seed in enumerate(child_seeds(self.seed, self.depth)):
+        for index, (rate, seed) in enumerate(zip(self._rates(), child_seeds(self.seed, self.depth), strict=True)):
             options = {name: getattr(self, name) for name in _NAMES if name != "seed"}
+            options["stochastic_depth"] = rate
             shift = self.window_size // 2 if index % 2 else 0
             block = SwinBlock(**options, shift=shift, seed=seed, name=f"block_{index + 1}", dtype=self.dtype_policy)
             block.build(shape)
@@ -204,3 +214,8 @@ class SwinStage(keras.layers.Layer):
             "depth": self.depth,
             "merge": self.merge,
         }
+
+    def _rates(self) -> Sequence[float]:
+        """Return the stochastic depth of each block."""
+        rate = self.stochastic_depth
+        return [rate] * self.depth if isinstance(rate, int | float) else rate

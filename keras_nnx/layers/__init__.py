@@ -12,10 +12,12 @@ from keras_nnx.layers.multi_head_attention import MultiHeadAttention
 from keras_nnx.layers.patch_dropout import PatchDropout
 from keras_nnx.layers.patch_embedding import PatchEmbedding
 from keras_nnx.layers.patch_merging import PatchMerging
+from keras_nnx.layers.pixel_normalization import PixelNormalization
 from keras_nnx.layers.pixel_shuffle import PixelShuffle
 from keras_nnx.layers.pixel_unshuffle import PixelUnshuffle
 from keras_nnx.layers.position_embedding import PositionEmbedding
 from keras_nnx.layers.rotary_embedding import RotaryEmbedding
+from keras_nnx.layers.sequence_pooling import SequencePooling
 from keras_nnx.layers.squeeze_excite import SqueezeExcite
 from keras_nnx.layers.stochastic_depth import StochasticDepth
 from keras_nnx.layers.weight_standardized_conv2d import WeightStandardizedConv2D
@@ -34,10 +36,12 @@ __all__ = [
     "PatchDropout",
     "PatchEmbedding",
     "PatchMerging",
+    "PixelNormalization",
     "PixelShuffle",
     "PixelUnshuffle",
     "PositionEmbedding",
     "RotaryEmbedding",
+    "SequencePooling",
     "SqueezeExcite",
     "StochasticDepth",
     "WeightStandardizedConv2D",

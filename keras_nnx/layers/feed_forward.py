@@ -26,6 +26,7 @@ class FeedForward(keras.layers.Layer):
         gated: Whether the activated half of a first projection of twice the width multiplies the other half.
         use_bias: Whether the projections add a bias; gated ones mostly do without.
         dropout: Fraction of hidden values dropped in training, in [0, 1).
+        units: Number of output features. Default: as many as there are.
         seed: Seed of the dropout.
         **kwargs: `name`, `dtype` and the like, as in `keras.layers.Layer`.
 
@@ -33,10 +34,11 @@ class FeedForward(keras.layers.Layer):
         `(..., d)`.
 
     Output shape:
-        As the input. A mask is passed on unchanged.
+        `(..., units)`. A mask is passed on unchanged.
 
     Raises:
-        ValueError: If `hidden_dim` is not a positive integer, `dropout` is outside [0, 1), or `d` is unknown.
+        ValueError: If `hidden_dim` or `units` is not a positive integer, `dropout` is outside [0, 1), or `d` is
+            unknown.
 
     Example:
         >>> import numpy as np
@@ -56,6 +58,7 @@ class FeedForward(keras.layers.Layer):
         gated: bool = False,
         use_bias: bool = True,
         dropout: float = 0.0,
+        units: int | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -65,6 +68,7 @@ class FeedForward(keras.layers.Layer):
         self.activation = keras.activations.get(activation)
         self.gated, self.use_bias = gated, use_bias
         self.dropout = _checks.probability("FeedForward", "dropout", dropout)
+        self.units = _checks.optional_positive_integer("FeedForward", "units", units)
         self.seed = seed
 
     def build(self, input_shape: tuple) -> None:
@@ -78,12 +82,12 @@ class FeedForward(keras.layers.Layer):
             **common,
         )
         self.drop = keras.layers.Dropout(self.dropout, seed=self.seed, dtype=self.dtype_policy, name="drop")
-        self.narrow = keras.layers.Dense(dim, name="narrow", **common)
+        self.narrow = keras.layers.Dense(self.units or dim, name="narrow", **common)
         self.widen.build(input_shape)
         self.drop.build(hidden_shape)
         self.narrow.build(hidden_shape)
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:  # ... d -> ... d
+    def call(self, inputs: Any, training: bool | None = None) -> Any:  # ... d -> ... units
         hidden = self.widen(inputs)
         if self.gated:
             gate, value = ops.split(hidden, 2, axis=-1)
@@ -91,7 +95,7 @@ class FeedForward(keras.layers.Layer):
         return self.narrow(self.drop(hidden, training=training))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        return input_shape
+        return (*input_shape[:-1], self.units or input_shape[-1])
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -101,5 +105,6 @@ class FeedForward(keras.layers.Layer):
             "gated": self.gated,
             "use_bias": self.use_bias,
             "dropout": self.dropout,
+            "units": self.units,
             "seed": self.seed,
         }

@@ -38,6 +38,9 @@ class MultiHeadAttention(keras.layers.Layer):
             with its square; the gradient computes the weights anew. ONNX and TFLite files do without. Default: all.
         dropout: Fraction of attention weights dropped in training, in [0, 1).
         seed: Seed of the dropout.
+        lora_rank: Rank of low-rank additions to the four projections, which train in the place of their kernels, as
+            `enable_lora` adds them. Default: there are none.
+        lora_alpha: The additions are multiplied by this over `lora_rank`. Default: `lora_rank`.
         **kwargs: `name`, `dtype` and the like, as in `keras.layers.Layer`.
 
     Call arguments:
@@ -84,6 +87,8 @@ class MultiHeadAttention(keras.layers.Layer):
         chunk_size: int | None = None,
         dropout: float = 0.0,
         seed: int | None = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -102,6 +107,8 @@ class MultiHeadAttention(keras.layers.Layer):
         self._rotation()
         self.dropout = _checks.probability(_OWNER, "dropout", dropout)
         self.seed = seed
+        self.lora_rank = _checks.optional_positive_integer(_OWNER, "lora_rank", lora_rank)
+        self.lora_alpha = lora_alpha
         self.chunk_size = _checks.optional_positive_integer(_OWNER, "chunk_size", chunk_size)
         if self.chunk_size and self.dropout:
             raise ValueError(
@@ -132,6 +139,8 @@ class MultiHeadAttention(keras.layers.Layer):
         self.value.build(context_shape or inputs_shape)
         self.output_projection.build((*inputs_shape[:-1], self.num_heads * size))
         self._build_options(inputs_shape, size)
+        if self.lora_rank is not None:
+            self._add_low_ranks()
 
     def _build_options(self, inputs_shape: tuple, size: int) -> None:
         heads = (*inputs_shape[:-1], self.num_heads, size)
@@ -188,6 +197,37 @@ class MultiHeadAttention(keras.layers.Layer):
         outputs = self.output_projection(outputs)
         return (outputs, scores) if return_scores else outputs
 
+    def enable_lora(self, rank: int, lora_alpha: float | None = None) -> None:
+        """Train low-rank additions to the four projections from now on, in place of their kernels.
+
+        Biases stay as they are: freeze them if they are not to train. Compile the model again afterwards. In a saved
+        model the additions are added to the kernels, as Keras does it: what is loaded answers the same, and goes on
+        with additions of zero.
+
+        Args:
+            rank: The rank of an addition, at least 1.
+            lora_alpha: The additions are multiplied by this over `rank`. Default: `rank`.
+
+        Raises:
+            ValueError: If the layer is not built, already has additions, or `rank` is out of range.
+
+        Source:
+            Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models" (2022), section 4.1.
+        """
+        _checks.positive_integer(f"{_OWNER}.enable_lora", "rank", rank)
+        if not self.built:
+            raise ValueError(
+                "MultiHeadAttention.enable_lora found no projections to add to: build the layer first, or call it once."
+            )
+        if self.lora_rank is not None:
+            raise ValueError("MultiHeadAttention.enable_lora was called before: that can be done once.")
+        self.lora_rank, self.lora_alpha = rank, lora_alpha
+        self._add_low_ranks()
+
+    def _add_low_ranks(self) -> None:
+        for projection in (self.query, self.key, self.value, self.output_projection):
+            projection.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
+
     def compute_output_shape(self, inputs_shape: tuple, context_shape: tuple | None = None) -> tuple:
         return inputs_shape
 
@@ -201,6 +241,8 @@ class MultiHeadAttention(keras.layers.Layer):
             "query_key_norm",
             "use_bias",
             "chunk_size",
+            "lora_rank",
+            "lora_alpha",
         )
         return {
             **super().get_config(),

@@ -1,6 +1,33 @@
 """Models: builders made of blocks."""
 
+from keras_nnx.models._freezing import freeze
+from keras_nnx.models.convnext import ConvNeXt
+from keras_nnx.models.deit import DeiT, fuse_heads
+from keras_nnx.models.efficientnet import EfficientNet
+from keras_nnx.models.pretrained import Carried, load_pretrained
 from keras_nnx.models.resnet import ResNet
+from keras_nnx.models.swin import Swin
+from keras_nnx.models.temporal import TemporalConvNet
+from keras_nnx.models.transformer_decoder import TransformerDecoder
+from keras_nnx.models.transformer_encoder import TransformerEncoder
+from keras_nnx.models.transformer_seq2seq import TransformerSeq2Seq
+from keras_nnx.models.unet import UNet
 from keras_nnx.models.vit import ViT
 
-__all__ = ["ResNet", "ViT"]
+__all__ = [
+    "Carried",
+    "ConvNeXt",
+    "DeiT",
+    "EfficientNet",
+    "ResNet",
+    "Swin",
+    "TemporalConvNet",
+    "TransformerDecoder",
+    "TransformerEncoder",
+    "TransformerSeq2Seq",
+    "UNet",
+    "ViT",
+    "freeze",
+    "fuse_heads",
+    "load_pretrained",
+]

@@ -434,6 +434,43 @@ CASES += (
         },
         unknown=(1, 2),
     ),
+    *(
+        Case(
+            layers.SequencePooling,
+            SEQUENCE,
+            {"kind": kind},
+            unknown=(1,),
+            mask=lambda mask: None,
+            label=kind,
+        )
+        for kind in ("avg", "max", "first", "last")
+    ),
+    Case(layers.PixelNormalization, IMAGE, unknown=(1, 2)),
+    Case(
+        layers.PixelNormalization,
+        ((4, 6, 2),),
+        {"mean": [0.5, 1.5], "deviation": [2.0, 0.25]},
+        unknown=(1, 2),
+        label="given",
+    ),
+    Case(blocks.MLPBlock, SEQUENCE, {"hidden_dim": 12}, unknown=(1,), mask=unchanged),
+    Case(
+        blocks.MLPBlock,
+        ((8,),),
+        {
+            "hidden_dim": 12,
+            "units": 5,
+            "activation": "gelu",
+            "normalization": "batch",
+            "dropout": 0.1,
+            "stochastic_depth": 0.2,
+            "epsilon": 1e-3,
+            "feed_forward_options": {"gated": True},
+            "seed": 3,
+        },
+        label="batch",
+    ),
+    Case(layers.FeedForward, SEQUENCE, {"hidden_dim": 6, "units": 4}, unknown=(1,), mask=unchanged, label="units"),
     Case(blocks.MixerBlock, SEQUENCE, {"token_dim": 5, "channel_dim": 12}),
     Case(
         blocks.MixerBlock,
