@@ -172,7 +172,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--factor", type=int, choices=(2, 3), default=2, help="how many times larger (default: %(default)s)")
-    add("--epochs", type=positive, default=20, help="passes over the patches (default: %(default)s)")
+    add("--epochs", type=positive, default=10, help="passes over the patches (default: %(default)s)")
     add("--patches", type=positive, default=3200, help="how many patches to train on (default: %(default)s)")
     add("--seed", type=positive, default=1, help="of patches, weights and order (default: %(default)s)")
     add("--out", type=Path, default=Path("build/enlarge_photographs"), help="folder to write (default: %(default)s)")

@@ -10,6 +10,7 @@ from keras import ops
 from keras_nnx import _checks
 from keras_nnx.layers._attention import attend
 from keras_nnx.layers._chunked_attention import attend_in_chunks
+from keras_nnx.layers._low_rank import projection
 from keras_nnx.layers._visibility import visible_positions
 from keras_nnx.layers.rotary_embedding import RotaryEmbedding
 
@@ -130,10 +131,10 @@ class MultiHeadAttention(keras.layers.Layer):
         size = self.head_dim or dim // self.num_heads
         groups = self.num_key_value_heads or self.num_heads
         common = {"use_bias": self.use_bias, "dtype": self.dtype_policy}
-        self.query = keras.layers.Dense(self.num_heads * size, name="query", **common)
-        self.key = keras.layers.Dense(groups * size, name="key", **common)
-        self.value = keras.layers.Dense(groups * size, name="value", **common)
-        self.output_projection = keras.layers.Dense(dim, name="output", **common)
+        self.query = projection(self.lora_rank, self.num_heads * size, name="query", **common)
+        self.key = projection(self.lora_rank, groups * size, name="key", **common)
+        self.value = projection(self.lora_rank, groups * size, name="value", **common)
+        self.output_projection = projection(self.lora_rank, dim, name="output", **common)
         self.query.build(inputs_shape)
         self.key.build(context_shape or inputs_shape)
         self.value.build(context_shape or inputs_shape)
@@ -225,8 +226,8 @@ class MultiHeadAttention(keras.layers.Layer):
         self._add_low_ranks()
 
     def _add_low_ranks(self) -> None:
-        for projection in (self.query, self.key, self.value, self.output_projection):
-            projection.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
+        for layer in (self.query, self.key, self.value, self.output_projection):
+            layer.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
 
     def compute_output_shape(self, inputs_shape: tuple, context_shape: tuple | None = None) -> tuple:
         return inputs_shape

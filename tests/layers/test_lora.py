@@ -130,5 +130,5 @@ def test_a_rank_out_of_range_is_refused(rank):
 def test_a_second_time_is_refused():
     layer = attention()
     layer.enable_lora(2)
-    with pytest.raises(ValueError, match="lora is already enabled"):
+    with pytest.raises(ValueError, match="enable_lora was called before"):
         layer.enable_lora(2)
