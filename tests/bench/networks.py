@@ -68,7 +68,7 @@ def unsettle(model):
 def difference(ours, theirs, inputs):
     """Return how far apart the logits are, over the largest one."""
     first, second = (
-        keras.ops.convert_to_numpy(keras.Model(model.inputs, model.get_layer("logits").output)(inputs, training=False))
+        keras.ops.convert_to_numpy(keras.Model(model.input, model.get_layer("logits").output)(inputs, training=False))
         for model in (ours, theirs)
     )
     return float(np.abs(first - second).max() / np.abs(first).max())

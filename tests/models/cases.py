@@ -111,11 +111,11 @@ CASES = (
         squeeze=0.5,
         stem="deep",
     ),
-    image(models.ResNet, (4, 2), 6, "large stem", filters=(4, 6), blocks=(1, 1), stem="large", strides_first=True),
+    image(models.ResNet, (2, 1), 6, "large stem", filters=(4, 6), blocks=(1, 1), stem="large", strides_first=True),
     image(models.ConvNeXt, (4, 2), 8, filters=(4, 8), blocks=(1, 1)),
     image(models.ConvNeXt, (4, 2), 4, "second", filters=(4,), blocks=(1,), version=2, patch_size=4),
     image(
-        models.EfficientNet, (2, 1), 80, width=0.06, depth=0.25, stem_strides=1, include_preprocessing=True, dropout=0.1
+        models.EfficientNet, (1, 1), 80, width=0.06, depth=0.25, stem_strides=1, include_preprocessing=True, dropout=0.1
     ),
     image(models.Swin, (4, 2), 16, dim=8, blocks=(1, 2), num_heads=(2, 2), window_size=2),
     Case(models.ViT, (16, 8, 3), VIT, dict.fromkeys(FOUR, (CLASSES,)), tokens(1, 8, 8)),

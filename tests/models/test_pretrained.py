@@ -201,7 +201,7 @@ def test_an_interrupted_transfer_changes_nothing(monkeypatch):
 
 
 def test_the_deviations_in_published_files_are_no_variances(source, tmp_path):
-    """The files of EfficientNet hold deviations where a variance belongs; Keras mends that when it loads them itself."""
+    """The files of EfficientNet hold deviations where a variance belongs; Keras mends that for its own."""
     given = source("EfficientNetB0")
     norm = next(layer for layer in given.layers if isinstance(layer, keras.layers.Normalization))
     before = [keras.ops.convert_to_numpy(variable) for variable in (norm.adapt_mean, norm.adapt_variance)]
@@ -299,5 +299,5 @@ def test_a_file_of_another_network_is_refused(tmp_path):
 
 
 def test_a_source_that_is_no_model():
-    with pytest.raises(TypeError, match="takes a keras.Model or a file as its source, but received 3"):
+    with pytest.raises(TypeError, match=r"takes a keras\.Model or a file as its source, but received 3"):
         models.load_pretrained(vit(), 3)
