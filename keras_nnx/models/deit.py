@@ -140,7 +140,7 @@ def fuse_heads(model: keras.Model, classifier_activation: Any = "softmax", name:
     kernels, biases = ([ops.convert_to_numpy(getattr(head, part)) for head in heads] for part in ("kernel", "bias"))
     fused.set_weights([np.concatenate(kernels) / len(heads), sum(biases) / len(heads)])
     scores = keras.layers.Activation(classifier_activation, dtype="float32", name="predictions")(logits)
-    return keras.Model(model.inputs, scores, name=name or model.name)
+    return keras.Model(model.input, scores, name=name or model.name)
 
 
 def _pools() -> dict[str | None, Any]:

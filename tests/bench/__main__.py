@@ -1,161 +1,46 @@
-"""What the engine's files cost beside those of stock Keras: `make bench` (about half an hour).
+"""What our blocks and files cost beside those of stock Keras: `make bench` (an hour and a half).
 
-Every figure is a ratio of two things measured side by side in one run: the same model, the same samples, the two files
-called in turns. Exports are measured in turns too, each in a process of its own.
+Every figure is a ratio of two things measured side by side in one run, in turns; each section says which two.
 """
 
 import argparse
 import datetime
-import json
 import os
 import platform
 import shlex
-import statistics
 import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
 
-import onnx
 from rich.console import Console
 from rich.progress import Progress
 
-from tests.bench import memory
+from tests.bench import attention, files, training
 from tests.bench.models import MODELS
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
-FORMATS = ("saved_model", "onnx", "tflite")
-FILES = {"onnx": "model.onnx", "tflite": "model.tflite"}
-THREADS = (1, 2)
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+SECTIONS = {"files": files, "training": training, "memory": attention}
 
 
-def export(name, by, folder):
-    command = [sys.executable, "-m", "tests.bench.export_once", name, by, ",".join(FORMATS), str(folder)]
-    printed, peak = memory.run(command)
-    return {**json.loads(printed.splitlines()[-1]), "peak": peak, "folder": folder}
-
-
-def compare(name, target, threads, seconds, first, second):
-    paths = [str(folder / FILES[target]) for folder in (first, second)]
-    command = [sys.executable, "-m", "tests.bench.latency", name, target, str(threads), str(seconds), *paths]
-    return json.loads(memory.run(command)[0].splitlines()[-1])
-
-
-def measure(name, rounds, seconds, folder, step):
-    """Return what was measured of one model."""
-    exports = {"stock": [], "ours": []}
-    for turn in range(rounds):
-        for who, done in exports.items():
-            step(f"{name}: export by {who}, {turn + 1} of {rounds}")
-            done.append(export(name, who, folder / f"{who}{turn}"))
-    first, second = exports["ours"][0]["folder"], exports["stock"][0]["folder"]
-    latencies = {}
-    for target in FILES:
-        for threads in THREADS:
-            step(f"{name}: latency of {target}, {threads} thread{'s' * (threads > 1)}")
-            if target in exports["stock"][0]["refused"]:
-                latencies[target, threads] = {"failures": {"stock": exports["stock"][0]["refused"][target]}}
-            else:
-                latencies[target, threads] = compare(name, target, threads, seconds, first, second)
-    nodes = {
-        who: len(onnx.load(path, load_external_data=False).graph.node)
-        for who, path in (("ours", first / FILES["onnx"]), ("stock", second / FILES["onnx"]))
-        if path.exists()
-    }
-    size = sum(path.stat().st_size for path in (first / "saved_model" / "variables").iterdir())
-    return {"exports": exports, "latencies": latencies, "nodes": nodes, "size": size}
-
-
-def latency_table(results):
-    lines = [
-        "| model | format | threads | ours, ms | stock, ms | ours / stock |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, result in results.items():
-        for (target, threads), found in result["latencies"].items():
-            if found["failures"]:
-                why = "; ".join(f"{who} does not run" for who in found["failures"])
-                lines.append(f"| {name} | {target} | {threads} | | | {why} |")
-                continue
-            ours, stock = found["medians"]["ours"], found["medians"]["stock"]
-            wrong = " (their answers differ)" if found["difference"] > 1e-3 else ""
-            lines.append(f"| {name} | {target} | {threads} | {ours:.2f} | {stock:.2f} | {ours / stock:.2f}{wrong} |")
-    return lines
-
-
-def export_table(results):
-    lines = [
-        "| model | weights, MB | ours, s | stock, s | ours / stock | peak, GB | stock's | ONNX nodes | stock's |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, result in results.items():
-        seconds = {
-            who: statistics.median(done["seconds"] for done in all_of) for who, all_of in result["exports"].items()
-        }
-        peak = {who: max(done["peak"] for done in all_of) / 1e9 for who, all_of in result["exports"].items()}
-        lines.append(
-            f"| {name} | {result['size'] / 1e6:.0f} | {seconds['ours']:.1f} | {seconds['stock']:.1f} "
-            f"| {seconds['ours'] / seconds['stock']:.2f} | {peak['ours']:.2f} | {peak['stock']:.2f} "
-            f"| {result['nodes'].get('ours', '')} | {result['nodes'].get('stock', '')} |"
-        )
-    return lines
-
-
-def failures(results):
-    lines = []
-    for name, result in results.items():
-        for (target, threads), found in result["latencies"].items():
-            if threads == THREADS[0]:
-                lines += [f"- {name}, {target}, {who}: `{why}`" for who, why in found["failures"].items()]
-    return lines or ["All files ran."]
-
-
-def page(results, arguments):
-    versions = ", ".join(
-        f"{name} {metadata.version(name)}"
-        for name in ("keras", "tensorflow", "tf2onnx", "onnxruntime", "ai-edge-litert")
-    )
-    command = "make bench" + (f' ARGS="{shlex.join(arguments)}"' if arguments else "")
-    measured = (
-        f"Measured on {datetime.date.today()} by `{command}`: {os.cpu_count()} processors ({platform.machine()}), "
-        f"Python {platform.python_version()}, {versions}."
-    )
-    return "\n".join(
-        [
-            BEGIN,
-            measured,
-            "",
-            "## Latency",
-            "",
-            *latency_table(results),
-            "",
-            "## Export",
-            "",
-            "Three formats; ours with the proof.",
-            "",
-            *export_table(results),
-            "",
-            "## Files that do not run",
-            "",
-            *failures(results),
-            END,
-        ]
-    )
-
-
-def main():
+def options_of(arguments):
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=list(SECTIONS), default=list(SECTIONS), help="sections; all")
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS), help="all by default")
-    parser.add_argument("--rounds", type=int, default=3, help="exports of each kind (3)")
+    parser.add_argument("--rounds", type=int, default=3, help="exports and memory measurements of each kind (3)")
     parser.add_argument("--seconds", type=float, default=20, help="for each comparison of two files (20)")
+    parser.add_argument("--steps", type=int, default=30, help="training steps of each side, two at least (30)")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.parent.name}/{PAGE.name}")
-    options = parser.parse_args()
-    results = {}
+    return parser.parse_args(arguments)
+
+
+def measure(options):
+    """Return the lines of the tables of each section."""
     console = Console(stderr=True)
+    counts = {name: SECTIONS[name].steps(options) for name in options.only}
+    found = {}
     with tempfile.TemporaryDirectory() as folder, Progress(console=console) as progress:
-        steps = len(options.models) * (2 * options.rounds + len(FILES) * len(THREADS))
-        task = progress.add_task("", total=steps)
+        task = progress.add_task("", total=sum(counts.values()))
         done = -1
 
         def step(text):
@@ -163,15 +48,44 @@ def main():
             done += 1
             progress.update(task, description=text, completed=done)
 
-        for place, name in enumerate(options.models):
-            (Path(folder) / str(place)).mkdir()
-            results[name] = measure(name, options.rounds, options.seconds, Path(folder) / str(place), step)
-        progress.update(task, description="measured", completed=steps)
-    text = page(results, [argument for argument in sys.argv[1:] if argument != "--write"])
-    sys.stdout.write(text.removeprefix(BEGIN).removesuffix(END).strip() + "\n")
-    if options.write:
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        PAGE.write_text(before + text + rest.partition(END)[2])
+        for name, count in counts.items():
+            if count:
+                found[name] = SECTIONS[name].tables(SECTIONS[name].measure(options, Path(folder), step))
+        progress.update(task, description="measured", completed=sum(counts.values()))
+    return found
+
+
+def measured_by(arguments):
+    versions = ", ".join(
+        f"{name} {metadata.version(name)}"
+        for name in ("keras", "tensorflow", "tf2onnx", "onnxruntime", "ai-edge-litert")
+    )
+    command = "make bench" + (f' ARGS="{shlex.join(arguments)}"' if arguments else "")
+    return (
+        f"Measured on {datetime.date.today()} by `{command}`: {os.cpu_count()} processors ({platform.machine()}), "
+        f"Python {platform.python_version()}, {versions}."
+    )
+
+
+def written(page, section, lines):
+    """Return the page with the lines of a section in place of those that it had, or behind everything."""
+    begin, end = (f"<!-- measured {section}: {which} -->" for which in ("begin", "end"))
+    if begin not in page:
+        page = f"{page.rstrip()}\n\n{begin}\n{end}\n"
+    before, _, rest = page.partition(begin)
+    return "\n".join([before + begin, *lines, end]) + rest.partition(end)[2]
+
+
+def main():
+    options = options_of(sys.argv[1:])
+    found = measure(options)
+    by = measured_by([argument for argument in sys.argv[1:] if argument != "--write"])
+    for section, lines in found.items():
+        title, *table = lines
+        text = [title, "", by, *table]
+        sys.stdout.write("\n".join(text) + "\n\n")
+        if options.write:
+            PAGE.write_text(written(PAGE.read_text(), section, text))
 
 
 if __name__ == "__main__":

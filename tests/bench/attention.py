@@ -14,8 +14,8 @@ CHUNK = 256
 LENGTHS = {0: (1024, 2048, 4096), CHUNK: (1024, 2048, 4096, 8192)}
 KINDS = {0: "plain", CHUNK: f"chunk_size={CHUNK}"}
 HOW = ("graph", "xla")
-LINEAR = 2.3
-"""The most that memory may grow by when the length doubles, to be called linear."""
+LINEAR = 2.8
+"""A doubling of the length adds twice as much as the one before if memory is linear, four times if it is quadratic."""
 
 
 def steps(options):
@@ -31,9 +31,7 @@ def measure(options, folder, step):
             command = [sys.executable, "-m", "tests.bench.attention", str(length), str(chunk), how]
             printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             found.setdefault((chunk, how), {}).setdefault(length, []).append(json.loads(printed.splitlines()[-1]))
-    return {
-        kind: {length: statistics.median(values) for length, values in of.items()} for kind, of in found.items()
-    }
+    return {kind: {length: statistics.median(values) for length, values in of.items()} for kind, of in found.items()}
 
 
 def tables(results):
@@ -50,10 +48,10 @@ def tables(results):
 
 
 def _growth(found):
-    """Return by what the last doubling of the length multiplied the memory; what is constant weighs least there."""
-    *_, before, last = (found[length] for length in sorted(found))
-    times = last / before
-    return f"linear (x {times:.1f})" if times < LINEAR else f"not linear (x {times:.1f})"
+    """Return whether memory grows linearly: by what the last two doublings added, which what is constant is not in."""
+    *_, first, second, third = (found[length] for length in sorted(found))
+    times = (third - second) / max(second - first, 1)
+    return f"{'linear' if times < LINEAR else 'not linear'} ({times:.1f})"
 
 
 def main(length, chunk, how):

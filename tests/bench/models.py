@@ -1,11 +1,14 @@
 """The models that are measured: random weights, since speed does not depend on them."""
 
+import functools
+
 import keras
 import numpy as np
 
-SEED = 1
+from tests.bench.networks import NETWORKS, SEED, gelu_for_stock, pair, unsettle
+
 TOKENS = 128
-VOCABULARY = 30522
+VOCABULARIES = {"token_ids": 30522, "tokens": 1000}
 
 
 def mobilenet_v2():
@@ -25,7 +28,7 @@ def bert():
     import keras_hub
 
     return keras_hub.models.BertBackbone(
-        vocabulary_size=VOCABULARY,
+        vocabulary_size=VOCABULARIES["token_ids"],
         num_layers=4,
         num_heads=8,
         hidden_dim=512,
@@ -53,7 +56,13 @@ def vit(activation="gelu"):
 
 def vit_for_stock():
     """The same function, with a Gelu that Keras's export to ONNX can write."""
-    return vit(lambda x: 0.5 * x * (1.0 + keras.ops.erf(x * 0.5**0.5)))
+    return vit(gelu_for_stock)
+
+
+def written_twice(name, by):
+    """A network that stock exports as it is written with Keras's layers, and we export as it is written with ours."""
+    ours, stock = pair(name, gelu_for_stock)
+    return ours if by == "ours" else stock
 
 
 MODELS = {
@@ -62,18 +71,20 @@ MODELS = {
     "ConvNeXtTiny": convnext_tiny,
     "BERT, 4 layers of 512": bert,
     "ViT, 12 blocks of 192": vit,
+    **{name: functools.partial(written_twice, name, "ours") for name in NETWORKS},
 }
-FOR_STOCK = {"ViT, 12 blocks of 192": vit_for_stock}
-"""Models that Keras exports only when they are written otherwise."""
+FOR_STOCK = {
+    "ViT, 12 blocks of 192": vit_for_stock,
+    **{name: functools.partial(written_twice, name, "stock") for name in NETWORKS},
+}
+"""What Keras exports instead: it would not write the vision transformer otherwise, and knows no blocks of ours."""
 
 
 def build(name, by="ours"):
     keras.utils.set_random_seed(SEED)
     model = (FOR_STOCK if by == "stock" and name in FOR_STOCK else MODELS)[name]()
-    generator = np.random.default_rng(SEED)
-    for variable in model.trainable_variables:  # what is 0 or 1 would be folded away, and is not in a trained model
-        if len(variable.shape) == 1:
-            variable.assign(variable.numpy() + generator.normal(0, 0.02, variable.shape))
+    if name not in NETWORKS:
+        unsettle(model)
     return model
 
 
@@ -83,8 +94,8 @@ def inputs(model):
     samples = {}
     for tensor in model.inputs:
         shape = [1, *(TOKENS if size is None else size for size in tensor.shape[1:])]
-        if tensor.name == "token_ids":
-            samples[tensor.name] = generator.integers(0, VOCABULARY, shape).astype("int32")
+        if tensor.name in VOCABULARIES:
+            samples[tensor.name] = generator.integers(1, VOCABULARIES[tensor.name], shape).astype("int32")
         elif tensor.dtype == "int32":
             samples[tensor.name] = np.full(shape, int(tensor.name == "padding_mask"), "int32")
         else:
