@@ -92,7 +92,7 @@ def test_it_equals_an_optimizer_for_each_rate(name):
         np.testing.assert_allclose(received.numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
 def test_multipliers_of_one_change_nothing(options):
     """The options of the optimizer inside hold as they do without."""
     plain, wrapped = (keras.optimizers.AdamW(**{"learning_rate": 0.1, "weight_decay": 0.1, **options}) for _ in "ab")
@@ -106,7 +106,7 @@ def test_multipliers_of_one_change_nothing(options):
         )
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
 def test_multipliers_hold_with_every_option(options):
     arguments = {"learning_rate": 0.1, "weight_decay": 0.1, **options}
     optimizer = LayerwiseDecay(keras.optimizers.AdamW(**arguments), {"net/first": 0.0, "net/second": 0.5})
