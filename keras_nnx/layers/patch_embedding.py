@@ -116,9 +116,10 @@ class PatchEmbedding(keras.layers.Layer):
         if side is None or self.padding == "same":
             return None if side is None else -(-side // stride)
         if side < patch or (side - patch) % stride:
+            cut = f"{patch}" if patch == stride else f"{patch} every {stride}"
+            fits = f"a multiple of {stride}" if patch == stride else f"{patch} more than a multiple of {stride}"
             raise ValueError(
                 f"PatchEmbedding(patch_size={self.patch_size!r}) cannot cut an input of {axis} {side} into whole "
-                f"patches of {patch} every {stride}: resize it to {patch} and a multiple of {stride}, choose another "
-                f'patch size, or padding="same".'
+                f'patches of {cut}: resize it to {fits}, choose another patch size, or padding="same".'
             )
         return (side - patch) // stride + 1

@@ -30,7 +30,8 @@ class WeightStandardizedConv2D(keras.layers.Conv2D):
         As that of `keras.layers.Conv2D`.
 
     Raises:
-        ValueError: If `epsilon` is not over 0, or `keras.layers.Conv2D` takes no such argument.
+        ValueError: If `epsilon` is not over 0, the filter is larger than an image without padding, or
+            `keras.layers.Conv2D` takes no such argument.
 
     Example:
         >>> import numpy as np
@@ -46,6 +47,17 @@ class WeightStandardizedConv2D(keras.layers.Conv2D):
     def __init__(self, filters: int, kernel_size: Any, epsilon: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(filters, kernel_size, **kwargs)
         self.epsilon = _checks.positive_number("WeightStandardizedConv2D", "epsilon", epsilon)
+
+    def build(self, input_shape: tuple) -> None:
+        sides = input_shape[1:3] if self.data_format == "channels_last" else input_shape[2:4]
+        for axis, side, size, gap in zip(("height", "width"), sides, self.kernel_size, self.dilation_rate, strict=True):
+            reach = gap * (size - 1) + 1
+            if self.padding == "valid" and side is not None and side < reach:
+                raise ValueError(
+                    f"WeightStandardizedConv2D has filters that reach over {reach} pixels, but received an image of "
+                    f'{axis} {side}: use padding="same", smaller filters, or larger images.'
+                )
+        super().build(input_shape)
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         """Convolve with the standardised kernel."""

@@ -12,7 +12,6 @@ import time
 
 import jax
 import keras
-import numpy as np
 from jax import numpy as jnp
 
 from tests.bench.networks import CLOSE, NETWORKS, batch, difference, pair
@@ -106,7 +105,7 @@ def main():
     said = ", ".join(f"{rate / 1e12:.2f} TFLOP/s in {dtype}" for dtype, rate in rates.items())
     device = jax.devices()[0].device_kind
     lines = [
-        f"{device}, jax {jax.__version__}, keras {keras.__version__}, numpy {np.__version__}; products of matrices: {said}.",
+        f"{device}, jax {jax.__version__}, keras {keras.__version__}; products of matrices: {said}.",
         "",
         "| network | dtype | batch | ours, ms | stock, ms | ours / stock | ours, TFLOP/s | of the products' |",
         "|---|---|---|---|---|---|---|---|",

@@ -1,6 +1,7 @@
 """Networks in two versions: of our blocks, and of the layers of Keras, with equal weights."""
 
 import dataclasses
+import random
 from collections.abc import Callable
 
 import keras
@@ -45,7 +46,7 @@ def gelu_for_stock(x):
 
 def pair(name, gelu="gelu"):
     """Return ours and stock, with equal weights that are random as those of a trained model."""
-    keras.utils.set_random_seed(SEED)
+    random.seed(SEED)  # of Keras's initializers; keras.utils.set_random_seed would import TensorFlow on every backend
     ours, theirs = NETWORKS[name].ours(), NETWORKS[name].stock(gelu)
     unsettle(ours)
     assert len(ours.trainable_variables) == len(theirs.trainable_variables)

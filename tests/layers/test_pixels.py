@@ -69,3 +69,12 @@ def test_filters_are_standardised():
 def test_what_does_not_fit_is_an_error(make, shape, message):
     with pytest.raises(ValueError, match=message):
         make().compute_output_shape(shape)
+
+
+@pytest.mark.parametrize(("arguments", "reach"), [({"kernel_size": 9}, 9), ({"kernel_size": 3, "dilation_rate": 4}, 9)])
+def test_filters_larger_than_the_image_are_an_error(arguments, reach):
+    layer = nnx.layers.WeightStandardizedConv2D(4, **arguments)
+    with pytest.raises(ValueError, match=rf"reach over {reach} pixels, but received an image of width 8: use padding"):
+        layer.build((None, 9, 8, 3))
+    nnx.layers.WeightStandardizedConv2D(4, **arguments, padding="same").build((None, 9, 8, 3))
+    nnx.layers.WeightStandardizedConv2D(4, **arguments).build((None, None, None, 3))
