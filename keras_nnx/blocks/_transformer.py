@@ -51,8 +51,8 @@ def keep_arguments(block: Any, values: dict[str, Any]) -> None:
 def arguments_of(block: Any) -> dict[str, Any]:
     """Return the arguments as `get_config` has them."""
     values = {name: getattr(block, name) for name in ARGUMENTS}
-    attention = getattr(block, "attention", None)
-    if getattr(attention, "lora_rank", None):  # enabled after the block was made, maybe
+    attention: Any = getattr(block, "attention", None)
+    if attention is not None and attention.lora_rank is not None:  # enabled after the block was made, maybe
         ranks = {"lora_rank": attention.lora_rank, "lora_alpha": attention.lora_alpha}
         values["attention_options"] = {**(block.attention_options or {}), **ranks}
     return {**values, "activation": keras.activations.serialize(block.activation)}

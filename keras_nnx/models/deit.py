@@ -61,8 +61,8 @@ def DeiT(
         name: Name of the model.
 
     Returns:
-        A model from `(b, h, w, c)` to `{"label": (b, classes), "distillation": (b, classes)}`, or to features without
-        the classifiers.
+        A model from `(b, h, w, c)` to a dictionary of two scores `(b, classes)`, `"label"` and `"distillation"`, or to
+        features without the classifiers.
 
     Raises:
         ValueError: If an argument is unknown, out of range, or does not divide what it has to.

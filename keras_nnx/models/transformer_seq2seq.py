@@ -75,8 +75,8 @@ def TransformerSeq2Seq(
         name: Name of the model.
 
     Returns:
-        A model from `{"source": (b, s), "target": (b, t)}` to scores `(b, t, classes)`, or `(b, classes)` if pooled; to
-        features without the classifier.
+        A model from a dictionary of `"source"` `(b, s)` and `"target"` `(b, t)` to scores `(b, t, classes)`, or
+        `(b, classes)` if pooled; to features without the classifier.
 
     Raises:
         ValueError: If an argument is unknown or out of range, or there are not two lengths and two vocabularies.

@@ -23,9 +23,9 @@ _LOOSE = 5e-2  # where either computes in half precision
 
 @dataclasses.dataclass(frozen=True)
 class Carried:
-    """What `load_pretrained` did.
+    """What `load_pretrained` did; printed, it is one line.
 
-    Attributes:
+    Args:
         weights: Every weight that was carried: its layer, its name, and the layer of the source.
         kept: Paths of the weights that the model keeps, those of its own classifier.
         difference: How far both models are apart on random images, as a share of the features' root mean square, at
