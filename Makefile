@@ -33,7 +33,7 @@ test: $(STAMP)  ## the whole test suite, but for the zoo
 zoo: $(STAMP)  ## export every layer of Keras, its applications and KerasHub's backbones (about a quarter of an hour)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m zoo $(ARGS)
 
-bench: $(STAMP)  ## latency, size, time and memory beside stock Keras, in turns (half an hour)
+bench: $(STAMP)  ## latency, training, size, time and memory beside stock Keras, in turns (an hour)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 support: $(STAMP)  ## write export/SUPPORT.md anew

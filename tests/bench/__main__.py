@@ -1,4 +1,4 @@
-"""What our blocks and files cost beside those of stock Keras: `make bench` (an hour and a half).
+"""What our blocks and files cost beside those of stock Keras: `make bench` (an hour).
 
 Every figure is a ratio of two things measured side by side in one run, in turns; each section says which two.
 """
