@@ -1,6 +1,6 @@
 """What our blocks and files cost beside those of stock Keras: `make bench` (an hour).
 
-Every figure is a ratio of two things measured side by side in one run, in turns; each section says which two.
+Every ratio is of two things measured side by side in one run, in turns; docs/benchmarks.md says which two.
 """
 
 import argparse
