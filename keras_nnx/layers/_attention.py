@@ -9,8 +9,9 @@ from typing import Any
 import keras
 from keras import ops
 
-_MASKED = -1e9
-"""Added to the scores of what is not to be seen: no infinity, so that a row without anything to see has an answer."""
+_MASKED = -1e30
+"""The score of what is not to be seen: no infinity, so that a row without anything to see has an answer; so large that
+a score added to it is lost, so that replacing and adding say the same and an exported file may do either."""
 
 
 def attend(

@@ -11,7 +11,7 @@ from keras import ops
 from keras_nnx.layers._attention import shares
 from keras_nnx.layers._visibility import near
 
-_MASKED = -1e9
+_MASKED = -1e30
 
 
 def attend_in_chunks(

@@ -182,7 +182,7 @@ class MultiHeadAttention(keras.layers.Layer):
         near: dict[str, Any] = {"causal": self.causal, "window": self.window}
         if self.chunk_size is None:
             visible = visible_positions(
-                ops.shape(query)[2], ops.shape(key)[2], **near, padding=padding, given=attention_mask
+                ops.shape(inputs)[1], ops.shape(source)[1], **near, padding=padding, given=attention_mask
             )
             drop = (lambda weights: self.drop(weights, training=training)) if self.dropout else None
             outputs, scores = attend(query, key, value, visible, drop)
@@ -193,8 +193,7 @@ class MultiHeadAttention(keras.layers.Layer):
             outputs = attend_in_chunks(query, key, value, padding, chunk=self.chunk_size, **near)
             outputs = ops.reshape(outputs, (batch, heads, length, size))
         outputs = ops.transpose(outputs, (0, 2, 1, 3))  # b t n d
-        batch, length = ops.shape(inputs)[0], ops.shape(inputs)[1]
-        outputs = ops.reshape(outputs, (batch, length, self.num_heads * outputs.shape[-1]))
+        outputs = ops.reshape(outputs, (*_outer(inputs), self.num_heads * outputs.shape[-1]))
         outputs = self.output_projection(outputs)
         return (outputs, scores) if return_scores else outputs
 
@@ -267,7 +266,7 @@ class MultiHeadAttention(keras.layers.Layer):
             ) from error
 
     def _heads(self, x: Any, count: int) -> Any:  # b t n*d -> b t n d
-        return ops.reshape(x, (ops.shape(x)[0], ops.shape(x)[1], count, x.shape[-1] // count))
+        return ops.reshape(x, (*_outer(x), count, x.shape[-1] // count))
 
     def _check_chunks(self, attention_mask: Any, return_scores: bool) -> None:
         if attention_mask is not None or return_scores:
@@ -284,3 +283,8 @@ class MultiHeadAttention(keras.layers.Layer):
                 f"MultiHeadAttention({given[0]}={getattr(self, given[0])!r}) knows the positions of one sequence, but "
                 f"received a context, which has its own: leave {given[0]} out for cross-attention."
             )
+
+
+def _outer(x: Any) -> tuple[Any, Any]:
+    """Return the sizes `b t` to reshape to; where the length is known, no file has to work them out."""
+    return (ops.shape(x)[0], ops.shape(x)[1]) if x.shape[1] is None else (-1, x.shape[1])

@@ -13,7 +13,7 @@ from keras_nnx import _checks
 from keras_nnx.layers._attention import shares
 
 _OWNER = "WindowAttention"
-_MASKED = -1e9
+_MASKED = -1e30
 
 
 @keras.saving.register_keras_serializable(package="keras_nnx")

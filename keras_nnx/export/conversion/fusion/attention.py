@@ -80,11 +80,12 @@ class _Attention:
             self._split(name, perm)
             for name, perm in ((self.query, _HEADS_FIRST), (self.keys, _KEYS_LAST), (self.values, _HEADS_FIRST))
         )
-        heads = self._heads(query)
         size: dict[str, int] = {}
-        if query and keys and values and heads is not None:
-            inputs = [query, keys, values]
+        heads = self._heads()
+        if query and keys and values and heads is not None and values[1] == 1:
+            inputs = [query[0], keys[0], values[0]]
             size = {"q_num_heads": heads, "kv_num_heads": heads}
+            self.scale *= query[1] * keys[1]
         else:
             inputs = [self.query, self._keys_first(), self.values]
         mask = self._mask(masks)
@@ -113,22 +114,26 @@ class _Attention:
         last = (self.sizes.shape(self.query) or (ONE,))[-1]
         return not last.names and bool(np.isclose(self.scale, last.number**-0.5, rtol=1e-6))
 
-    def _split(self, name: str, perm: list[int]) -> str | None:
-        """Return the tensor of rank 3 that a query, key or value is made of by splitting its last axis into heads."""
+    def _split(self, name: str, perm: list[int]) -> tuple[str, float] | None:
+        """Return the tensor of rank 3 that a query, key or value is made of by splitting its last axis into heads.
+
+        The number is what it is multiplied by on the way.
+        """
         transpose = self.graph.made_by(name, "Transpose")
         if transpose is None or list(attributes(transpose)["perm"]) != perm:
             return None
-        reshape = self.graph.made_by(transpose.input[0], "Reshape")
+        inner, number = _unscaled(self.graph, transpose.input[0])
+        reshape = self.graph.made_by(inner, "Reshape")
         if reshape is None:
             return None
         before, after = self.sizes.shape(reshape.input[0]), self.sizes.shape(transpose.input[0])
         if before is None or after is None or len(before) != 3 or before[:2] != after[:2]:
             return None
-        return reshape.input[0]
+        return (reshape.input[0], number) if number > 0 else None
 
-    def _heads(self, query: str | None) -> int | None:
+    def _heads(self) -> int | None:
         shape = self.sizes.shape(self.query)
-        return None if query is None or shape is None or shape[1].names else shape[1].number
+        return None if shape is None or shape[1].names else shape[1].number
 
     def _keys_first(self) -> str:
         """Return the keys with their channels last."""
