@@ -69,7 +69,7 @@ def one_of(owner: str, name: str, value: Any, known: tuple[str, ...]) -> str:
 
 def sizes(owner: str, name: str, value: Any) -> tuple[int, ...]:
     """Return `value` as positive integers, one for all axes or one to three for each."""
-    entries = (value,) if isinstance(value, int) else value
+    entries = (value,) if isinstance(value, Integral) else value
     if not isinstance(entries, tuple | list) or not 1 <= len(entries) <= 3:
         raise ValueError(f"{owner}({name}={value!r}) needs one integer, or one for each axis, such as 4 or (4, 4).")
     return tuple(positive_integer(owner, name, entry) for entry in entries)
@@ -77,8 +77,8 @@ def sizes(owner: str, name: str, value: Any) -> tuple[int, ...]:
 
 def sizes_along(owner: str, name: str, value: Any, shape: tuple) -> tuple[int, ...]:
     """Return one size for each axis of `shape` between the first and the last."""
-    if isinstance(value, int):
-        return (value,) * (len(shape) - 2)
+    if isinstance(value, Integral):
+        return (int(value),) * (len(shape) - 2)
     if len(value) != len(shape) - 2:
         raise ValueError(
             f"{owner}({name}={value!r}) has {len(value)} sizes, but an input of shape {tuple(shape)} has "

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 from keras_nnx.blocks._residual import (
     ARGUMENTS,
     Planned,
@@ -18,7 +19,7 @@ from keras_nnx.blocks._residual import (
 )
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class BottleneckBlock(keras.layers.Layer):
     """A convolution between two of 1 x 1, which narrow and widen, added to the input.
 

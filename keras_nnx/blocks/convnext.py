@@ -7,12 +7,13 @@ from typing import Any
 import keras
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 from keras_nnx.layers import GlobalResponseNormalization, LayerScale, StochasticDepth
 
 _OWNER = "ConvNeXtBlock"
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class ConvNeXtBlock(keras.layers.Layer):
     """A wide depthwise convolution, normalised, and a network on every pixel, added to the input.
 

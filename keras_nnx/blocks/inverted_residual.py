@@ -7,13 +7,14 @@ from typing import Any
 import keras
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 from keras_nnx.blocks._steps import activation, add_step, normalization, run_steps
 from keras_nnx.layers import SqueezeExcite, StochasticDepth
 
 _OWNER = "InvertedResidualBlock"
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class InvertedResidualBlock(keras.layers.Layer):
     """Widens an image, convolves each channel by itself, gates the channels and narrows it again.
 

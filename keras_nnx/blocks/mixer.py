@@ -8,13 +8,14 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 from keras_nnx.blocks._transformer import child_seeds
 from keras_nnx.layers import FeedForward, StochasticDepth
 
 _OWNER = "MixerBlock"
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class MixerBlock(keras.layers.Layer):
     """A network that mixes the tokens of each feature, and one that mixes the features of each token, each added.
 

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 from keras_nnx.blocks._transformer import child_seeds
 from keras_nnx.layers import FeedForward, StochasticDepth
 
@@ -14,7 +15,7 @@ _OWNER = "MLPBlock"
 _NORMALIZATIONS = ("layer", "batch")
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class MLPBlock(keras.layers.Layer):
     """A feed-forward network on normalised features, added to what came in.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_nnx._registration import register
 from keras_nnx.blocks._residual import (
     ARGUMENTS,
     Planned,
@@ -17,7 +18,7 @@ from keras_nnx.blocks._residual import (
 )
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class ResidualBlock(keras.layers.Layer):
     """Two convolutions whose result is added to their input.
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 from keras_nnx.blocks._transformer import child_seeds
 from keras_nnx.layers import FeedForward, PatchMerging, StochasticDepth, WindowAttention
 
@@ -24,7 +25,7 @@ def _keep(block: Any, values: dict[str, Any]) -> None:
         setattr(block, name, values[name])
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class SwinBlock(keras.layers.Layer):
     """Attention within windows and a feed-forward network, each normalised first and added to what came in.
 
@@ -116,7 +117,7 @@ class SwinBlock(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in _NAMES}, "shift": self.shift}
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class SwinStage(keras.layers.Layer):
     """Swin blocks whose windows are shifted in turns, behind a merging of patches if there is one.
 

@@ -8,12 +8,13 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 
 _OWNER = "TemporalConvolutionBlock"
 _LAYERS = 2
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class TemporalConvolutionBlock(keras.layers.Layer):
     """Two dilated convolutions over time, normalised, activated and added to the input.
 

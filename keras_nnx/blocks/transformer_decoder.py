@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 from keras_nnx.blocks._transformer import (
     ARGUMENTS,
     add_branch,
@@ -22,7 +23,7 @@ from keras_nnx.blocks._transformer import (
 _OWNER = "TransformerDecoderBlock"
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class TransformerDecoderBlock(keras.layers.Layer):
     """Causal self-attention, attention to a context if there is one, and a feed-forward network, each added.
 

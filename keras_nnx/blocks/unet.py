@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 from keras_nnx.blocks._steps import activation, add_step, convolution, normalization, run_steps
 
 _ARGUMENTS = ("filters", "kernel_size", "momentum", "epsilon")
@@ -40,7 +41,7 @@ def _build_convolutions(block: Any, shape: tuple) -> None:
             shape = add_step(block, block.steps, step, shape)
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class UNetEncoderBlock(keras.layers.Layer):
     """Halves an image by its maxima, then two convolutions, each normalised and activated.
 
@@ -110,7 +111,7 @@ class UNetEncoderBlock(keras.layers.Layer):
         return {**super().get_config(), **_config(self), "halve": self.halve}
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class UNetDecoderBlock(keras.layers.Layer):
     """Doubles the sides of an image, puts the one of the encoder beside it, then two convolutions.
 

@@ -53,8 +53,8 @@ def attend_in_chunks(
     query = ops.pad(query, ((0, 0), (0, 0), (0, 0), (0, short), (0, 0)))
     chunks = (length + short) // chunk
 
-    def weights_of(query: Any, key: Any, padding: Any, start: Any) -> tuple[Any, Any]:
-        """Return the queries of the chunk at `start`, scaled, and their weights `(b, m, g, chunk, s)`."""
+    def weights_of(query: Any, key: Any, padding: Any, start: Any) -> tuple[Any, Any, Any]:
+        """Return the queries of the chunk at `start`, scaled, their weights `b m g chunk s`, and what they see."""
         batch, heads, group, _, dim = ops.shape(query)
         part = ops.slice(query, (0, 0, 0, start, 0), (batch, heads, group, chunk, dim)) * (1 / math.sqrt(dim))
         scores = ops.cast(ops.matmul(part, ops.expand_dims(_turned(key), 2)), _wide(key))
@@ -63,12 +63,12 @@ def attend_in_chunks(
             positions = ops.arange(0, chunk) + start
             visible = ops.logical_and(visible, near(positions, ops.arange(0, ops.shape(key)[2]), causal, window))
         scores = ops.where(visible, scores, ops.cast(_MASKED, scores.dtype))
-        return part, shares(scores)
+        return part, shares(scores), visible
 
     @ops.custom_gradient
     def attend_all(query: Any, key: Any, value: Any, padding: Any) -> Any:
         def forward(index: Any, outputs: Any) -> tuple[Any, Any]:
-            _, weights = weights_of(query, key, padding, index * chunk)
+            _, weights, _ = weights_of(query, key, padding, index * chunk)
             part = ops.matmul(ops.cast(weights, value.dtype), ops.expand_dims(value, 2))
             outputs = ops.slice_update(outputs, (0, 0, 0, index * chunk, 0), part)
             return _after(index, part), outputs
@@ -98,11 +98,12 @@ def _gradients(
 
     def backward(index: Any, for_query: Any, for_key: Any, for_value: Any) -> tuple[Any, ...]:
         start = index * chunk
-        part, weights = weights_of(query, key, padding, start)
+        part, weights, visible = weights_of(query, key, padding, start)
         wanted = ops.slice(arrived, (0, 0, 0, start, 0), (*ops.shape(part)[:4], ops.shape(value)[3]))
         wanted, turned = ops.cast(wanted, weights.dtype), ops.cast(_turned(value), weights.dtype)
         of_weights = ops.matmul(wanted, ops.expand_dims(turned, 2))
         of_scores = weights * (of_weights - ops.sum(of_weights * weights, axis=-1, keepdims=True))
+        of_scores = ops.where(visible, of_scores, ops.zeros_like(of_scores))  # what is hidden has no say in its score
         part, wide_key = ops.cast(part, weights.dtype), ops.expand_dims(ops.cast(key, weights.dtype), 2)
         of_query = ops.cast(ops.matmul(of_scores, wide_key) * scale, query.dtype)
         for_key = for_key + ops.sum(ops.matmul(_turned(of_scores), part), axis=2)

@@ -29,6 +29,11 @@ def visible_positions(
     if padding is not None:
         found.append(ops.cast(padding, "bool")[:, None, None, :])
     if given is not None:
+        if len(given.shape) not in (3, 4):
+            raise ValueError(
+                f"An attention_mask has the shape (b, t, s) or (b, heads, t, s), but received {tuple(given.shape)}: "
+                f"add an axis for the batch, which may be 1."
+            )
         given = ops.cast(given, "bool")
         found.append(given if len(given.shape) == 4 else given[:, None])
     visible = None

@@ -8,10 +8,11 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 from keras_nnx.layers.multi_head_attention import MultiHeadAttention
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class AttentionPooling(keras.layers.Layer):
     """Gathers a whole sequence into one vector by attention from a learned query.
 

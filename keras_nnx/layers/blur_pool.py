@@ -10,11 +10,12 @@ import numpy as np
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 
 _LARGEST = 7
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class BlurPool(keras.layers.Layer):
     """Blurs an image with a binomial filter, and keeps every so many pixels.
 

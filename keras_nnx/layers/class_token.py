@@ -8,9 +8,10 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class ClassToken(keras.layers.Layer):
     """Puts a learned token in front of every sequence, and registers behind it if there are any.
 

@@ -8,10 +8,11 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 from keras_nnx.layers._space import maximum_over_space, mean_over_space
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class ConvolutionalBlockAttention(keras.layers.Layer):
     """Weighs the channels of an image, then its places, each by a gate computed from means and maxima.
 

@@ -9,10 +9,11 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 from keras_nnx.layers._space import mean_over_space
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class EfficientChannelAttention(keras.layers.Layer):
     """Weighs channels by a gate that one short convolution computes from their means.
 

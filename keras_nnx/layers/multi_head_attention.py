@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 from keras_nnx.layers._attention import attend
 from keras_nnx.layers._chunked_attention import attend_in_chunks
 from keras_nnx.layers._low_rank import projection
@@ -17,7 +18,7 @@ from keras_nnx.layers.rotary_embedding import RotaryEmbedding
 _OWNER = "MultiHeadAttention"
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class MultiHeadAttention(keras.layers.Layer):
     """Lets every token gather from those that it may see, once for each head.
 

@@ -8,9 +8,10 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class PatchDropout(keras.layers.Layer):
     """Leaves out a random part of the patches of each picture in training, and nothing at inference.
 

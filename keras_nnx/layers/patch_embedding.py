@@ -9,13 +9,14 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 
 _CONVOLUTIONS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
 _AXES = {3: ("length",), 4: ("height", "width"), 5: ("depth", "height", "width")}
 _SHAPES = "(b, t, c), (b, h, w, c) or (b, z, h, w, c)"
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class PatchEmbedding(keras.layers.Layer):
     """Cuts what comes in into patches and projects each to a token.
 

@@ -8,9 +8,10 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class PatchMerging(keras.layers.Layer):
     """Halves the sides of an image: the features of each two by two neighbours, normalised and projected.
 

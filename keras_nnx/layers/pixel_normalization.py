@@ -9,12 +9,13 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, of pixels from 0 to 1
 _HIGHEST = 255
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class PixelNormalization(keras.layers.Layer):
     """Subtracts a mean from every channel of an image and divides by a standard deviation.
 

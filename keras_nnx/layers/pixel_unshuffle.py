@@ -8,9 +8,10 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class PixelUnshuffle(keras.layers.Layer):
     """Makes an image smaller by laying out blocks of pixels as channels; nothing is lost.
 

@@ -10,12 +10,13 @@ import numpy as np
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 
 _OWNER = "PositionEmbedding"
 _BASE = 10000.0
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class PositionEmbedding(keras.layers.Layer):
     """Adds a vector to every position: learned ones, or sines and cosines.
 

@@ -10,13 +10,14 @@ import numpy as np
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 
 SCALINGS = ("none", "linear", "dynamic", "yarn")
 _FAST, _SLOW = 32.0, 1.0
 """YaRN: pairs that turn more than `_FAST` times in the original length stay, those under `_SLOW` times are slowed."""
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class RotaryEmbedding(keras.layers.Layer):
     """Rotates pairs of features by an angle that grows with the position.
 

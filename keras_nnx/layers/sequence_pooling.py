@@ -8,11 +8,12 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 
 _KINDS = ("avg", "max", "first", "last")
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class SequencePooling(keras.layers.Layer):
     """Reduces a sequence to the average, the maximum, the first or the last of its steps that are not padding.
 

@@ -7,10 +7,11 @@ from typing import Any
 import keras
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 from keras_nnx.layers._space import mean_over_space
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class SqueezeExcite(keras.layers.Layer):
     """Weighs channels by a gate that a small network computes from their means.
 

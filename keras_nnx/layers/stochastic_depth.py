@@ -8,9 +8,10 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class StochasticDepth(keras.layers.Layer):
     """Zeroes whole examples of a residual branch in training, and does nothing at inference.
 

@@ -8,9 +8,10 @@ import keras
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class WeightStandardizedConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D` with every filter shifted to mean zero and scaled to variance one.
 

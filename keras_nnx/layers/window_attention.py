@@ -10,13 +10,14 @@ import numpy as np
 from keras import ops
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 from keras_nnx.layers._attention import shares
 
 _OWNER = "WindowAttention"
 _MASKED = -1e30
 
 
-@keras.saving.register_keras_serializable(package="keras_nnx")
+@register
 class WindowAttention(keras.layers.Layer):
     """Attention among the pixels of each window of a picture, with a learned bias for every offset.
 
@@ -102,20 +103,20 @@ class WindowAttention(keras.layers.Layer):
     def call(self, inputs: Any, training: bool | None = None) -> Any:  # b h w c -> b h w c
         size = self.window_size
         height, width = ops.shape(inputs)[1:3]
-        shifts = [0 if isinstance(side, int) and side <= size else self.shift for side in (height, width)]
+        shifts = [self._shift_along(side) for side in (height, width)]
         below, right = -height % size, -width % size
         x = ops.cast(inputs, self.compute_dtype)
         if any(not isinstance(side, int) or side % size for side in (height, width)):
             x = ops.pad(x, ((0, 0), (0, below), (0, right), (0, 0)))
-        if any(shifts):
-            x = ops.roll(x, (-shifts[0], -shifts[1]), axis=(1, 2))
+        for axis, shift in enumerate(shifts, start=1):
+            x = _rolled(x, -shift, axis)
         rows, columns = (height + below) // size, (width + right) // size
         windows = _cut(x, rows, columns, size)  # b*n p c
         visible = _visible((height, width), (rows, columns), shifts, size)
         windows = self._attend(windows, visible, rows * columns, training)
         x = _join(windows, rows, columns, size)
-        if any(shifts):
-            x = ops.roll(x, tuple(shifts), axis=(1, 2))
+        for axis, shift in enumerate(shifts, start=1):
+            x = _rolled(x, shift, axis)
         return x[:, :height, :width]
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
@@ -124,6 +125,12 @@ class WindowAttention(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         names = ("num_heads", "window_size", "shift", "use_bias", "dropout", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+    def _shift_along(self, side: Any) -> Any:
+        """Return the shift along a side: none where one window has it all, which an unknown side tells when it runs."""
+        if isinstance(side, int) or not self.shift:
+            return 0 if isinstance(side, int) and side <= self.window_size else self.shift
+        return ops.where(side <= self.window_size, 0, self.shift)
 
     def _attend(self, windows: Any, visible: Any, count: Any, training: bool | None) -> Any:  # b*n p c -> b*n p c
         pixels, dim = self.window_size**2, windows.shape[-1]
@@ -157,6 +164,14 @@ class WindowAttention(keras.layers.Layer):
         return "float32" if self.compute_dtype in ("float16", "bfloat16") else self.compute_dtype
 
 
+def _rolled(x: Any, shift: Any, axis: int) -> Any:
+    """Return `x` moved along an axis, round the end, by a number or by one that is known only when it runs."""
+    if isinstance(shift, int):
+        return ops.roll(x, shift, axis=axis) if shift else x
+    length = ops.shape(x)[axis]
+    return ops.take(x, ops.mod(ops.arange(0, length) - shift, length), axis=axis)
+
+
 def _cut(x: Any, rows: Any, columns: Any, size: int) -> Any:  # b h w c -> b*n p c
     x = ops.reshape(x, (-1, rows, size, columns, size, x.shape[-1]))
     return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, size * size, x.shape[-1]))
@@ -167,9 +182,10 @@ def _join(windows: Any, rows: Any, columns: Any, size: int) -> Any:  # b*n p c -
     return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, rows * size, columns * size, windows.shape[-1]))
 
 
-def _visible(sides: tuple, windows: tuple, shifts: list[int], size: int) -> Any:  # n p p
+def _visible(sides: tuple, windows: tuple, shifts: list[Any], size: int) -> Any:  # n p p
     """Return which pixels of each window see each other; None if all do."""
-    if not any(shifts) and all(isinstance(side, int) and side % size == 0 for side in sides):
+    moved = any(not isinstance(shift, int) or shift for shift in shifts)
+    if not moved and all(isinstance(side, int) and side % size == 0 for side in sides):
         return None
     rows, columns = (_regions(*along, size) for along in zip(sides, windows, shifts, strict=True))
     rows, columns = ops.expand_dims(rows, 1), ops.expand_dims(columns, 0)
@@ -181,7 +197,7 @@ def _visible(sides: tuple, windows: tuple, shifts: list[int], size: int) -> Any:
     return ops.logical_and(ops.equal(ops.expand_dims(regions, 2), seen), seen >= 0)
 
 
-def _regions(side: Any, windows: Any, shift: int, size: int) -> Any:
+def _regions(side: Any, windows: Any, shift: Any, size: int) -> Any:
     """Return 0 for each row or column after the shift, 1 for what came round the border, -1 for what was filled in."""
     filled = windows * size
     places = ops.arange(0, filled)

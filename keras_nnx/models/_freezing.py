@@ -22,7 +22,8 @@ def freeze(model: Any, until: str | None = None) -> list[str]:
         model: A built model.
         until: The first layer that trains, counted in the order of `model.layers`. A path such as
             `"backbone/stage_3_block_1"` names a layer of a model inside the model: all before `"backbone"` is frozen
-            then, and inside it all before that layer. Default: the last layer that has weights, which is the head.
+            then, and inside it all before that layer. Default: only the heads train, the layers with weights that are
+            next to the outputs.
 
     Returns:
         The paths of the frozen layers that have weights.
@@ -38,8 +39,7 @@ def freeze(model: Any, until: str | None = None) -> list[str]:
     """
     if not model.weights:
         raise ValueError(f"freeze({model.name!r}) found no weights: build the model first.")
-    names = _head(model) if until is None else until.split("/")
-    frozen = list(_before(model, names, ""))
+    frozen = list(_all_but_heads(model, "") if until is None else _before(model, str(until).split("/"), ""))
     _train(model)
     for _, layer in frozen:
         layer.trainable = False
@@ -47,8 +47,27 @@ def freeze(model: Any, until: str | None = None) -> list[str]:
     return [path for path, layer in frozen if layer.weights]
 
 
-def _head(model: Any) -> list[str]:
-    return [layer.name for layer in model.layers if layer.weights][-1:]
+def _all_but_heads(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Yield every layer that is no head; of a model that is one, those inside."""
+    heads = list(_heads(model))
+    for layer in model.layers:
+        if not any(layer is head for head in heads):
+            yield prefix + layer.name, layer
+        elif isinstance(layer, keras.Model):
+            yield from _all_but_heads(layer, f"{prefix}{layer.name}/")
+
+
+def _heads(model: Any) -> Iterator[Any]:
+    """Yield the layers with weights that are next to the outputs; the last one, if nobody noted what follows what."""
+    tensors = list(getattr(model, "outputs", None) or [])
+    if not tensors:
+        yield [layer for layer in model.layers if layer.weights][-1]
+    while tensors:
+        layer, node, _ = tensors.pop()._keras_history
+        if getattr(layer, "weights", None):
+            yield layer
+        else:
+            tensors.extend(layer._inbound_nodes[node].input_tensors)
 
 
 def _before(model: Any, names: list[str], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import keras
@@ -14,8 +15,8 @@ Pools = dict[str | None, Any]
 
 def image_input(owner: str, input_shape: tuple, least: int = 1, reason: str = "") -> Any:
     """Return the input of an image model, of a known number of channels and no side under `least` pixels."""
-    shape = tuple(input_shape)
-    if len(shape) != 3 or not isinstance(shape[-1], int):
+    shape = plain_shape(input_shape)
+    if len(shape) != 3 or shape[-1] is None or shape[-1] < 1:
         raise ValueError(
             f"{owner}(input_shape={input_shape!r}) needs height, width and channels, such as (224, 224, 3); height and "
             f"width may be None where the model takes images of any size."
@@ -27,6 +28,14 @@ def image_input(owner: str, input_shape: tuple, least: int = 1, reason: str = ""
                 f"{least} pixels: enlarge the images, or make the network smaller."
             )
     return keras.Input(shape, name="image")
+
+
+def plain_shape(shape: Any) -> tuple[int | None, ...]:
+    """Return a shape with NumPy's integers made Python's; one that is none has no axes."""
+    try:
+        return tuple(None if side is None else operator.index(side) for side in shape)
+    except TypeError:
+        return ()
 
 
 def scale_pixels(images: Any, include_preprocessing: bool) -> Any:
@@ -64,7 +73,7 @@ def _entry(owner: str, pools: Pools, pooling: str | None) -> Any:
 
 def classify(owner: str, features: Any, classes: int, activation: Any, dropout: float = 0.0) -> Any:
     """Return class scores for `features` `(..., d)`; computed in float32 whatever the dtype policy."""
-    _checks.positive_integer(owner, "classes", classes)
+    classes = _checks.positive_integer(owner, "classes", classes)
     if dropout:
         features = keras.layers.Dropout(dropout, name="top_dropout")(features)
     logits = keras.layers.Dense(classes, name="logits")(features)

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_nnx import _checks
+from keras_nnx._registration import register
 from keras_nnx.layers import PositionEmbedding
 from keras_nnx.models import _head
 
@@ -20,7 +21,7 @@ VARIANTS = {  # table 3 of the paper, which normalises the sums
 
 def token_input(owner: str, name: str, input_shape: tuple) -> Any:
     """Return the input of a model that takes token numbers."""
-    shape = tuple(input_shape)
+    shape = _head.plain_shape(input_shape)
     if len(shape) != 1:
         raise ValueError(f"{owner}(input_shape={input_shape!r}) needs the length of a sequence alone, such as (None,).")
     return keras.Input(shape, dtype="int32", name=name)
@@ -28,8 +29,8 @@ def token_input(owner: str, name: str, input_shape: tuple) -> Any:
 
 def feature_input(owner: str, input_shape: tuple) -> Any:
     """Return the input of a model that takes vectors."""
-    shape = tuple(input_shape)
-    if len(shape) != 2 or not isinstance(shape[-1], int):
+    shape = _head.plain_shape(input_shape)
+    if len(shape) != 2 or shape[-1] is None:
         raise ValueError(
             f"{owner}(input_shape={input_shape!r}) needs length and features, such as (None, 3); for token numbers, "
             f"give vocabulary_size and the length alone."
@@ -77,7 +78,7 @@ def make_blocks(
         options = {"order": parts["order"], "dropout": dropout, "stochastic_depth": rate, **(block_options or {})}
         if positions == "rotary":
             options["attention_options"] = {"rotary": {}, **(options.get("attention_options") or {})}
-        hidden = parts["hidden_dim"] or 4 * parts["dim"]
+        hidden = 4 * parts["dim"] if parts["hidden_dim"] is None else parts["hidden_dim"]
         blocks.append(kind(parts["num_heads"], hidden, name=f"{prefix}block_{index}", **options))
     return blocks
 
@@ -87,9 +88,15 @@ def normalized(x: Any, parts: dict[str, Any], block_options: dict[str, Any] | No
     options = {"order": parts["order"], **(block_options or {})}
     if options["order"] == "post":
         return x
-    kinds = {"layer": keras.layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
-    layer = kinds[options.get("normalization", "layer")](
-        epsilon=options.get("epsilon", 1e-6), name=f"{prefix}normalization"
-    )
-    layer.supports_masking = True  # Keras forgot it for RMSNormalization, which would drop the mask
-    return layer(x)
+    kinds = {"layer": keras.layers.LayerNormalization, "rms": MaskedRMSNormalization}
+    kind = kinds[options.get("normalization", "layer")]
+    return kind(epsilon=options.get("epsilon", 1e-6), name=f"{prefix}normalization")(x)
+
+
+@register
+class MaskedRMSNormalization(keras.layers.RMSNormalization):
+    """`keras.layers.RMSNormalization` that passes its mask on, which Keras forgot."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True

@@ -25,7 +25,8 @@ def settle(
         ValueError: If the variant is unknown; the message lists those that there are.
     """
     chosen = {**default, **(named(owner, variant, known) if variant is not None else {})}
-    return {**chosen, **{name: value for name, value in given.items() if value is not None}}
+    plain = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in given.items()}
+    return {**chosen, **{name: value for name, value in plain.items() if value is not None}}
 
 
 def named(owner: str, variant: str, known: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def encoded_patches(
         x = keras.layers.Dropout(dropout, name="dropout")(x)
     for index, rate in enumerate(_head.rising(stochastic_depth, depth), start=1):
         options = {"dropout": dropout, "stochastic_depth": rate, **(block_options or {})}
-        hidden = parts["hidden_dim"] or 4 * dim
+        hidden = 4 * dim if parts["hidden_dim"] is None else parts["hidden_dim"]
         x = TransformerEncoderBlock(parts["num_heads"], hidden, name=f"block_{index}", **options)(x)
     return keras.layers.LayerNormalization(epsilon=1e-6, name="normalization")(x)
 

@@ -84,7 +84,9 @@ def DeiT(
     """
     variant, patch_in_name = with_patch("DeiT", variant)
     given = {key: value for key, value in locals().items() if key in DEFAULT}
-    parts = settle("DeiT", variant, VARIANTS, DEFAULT, {**given, "patch_size": patch_size or patch_in_name})
+    parts = settle(
+        "DeiT", variant, VARIANTS, DEFAULT, {**given, "patch_size": patch_in_name if patch_size is None else patch_size}
+    )
     if include_top and pooling not in (None, "token"):
         raise ValueError(f"DeiT(pooling={pooling!r}) has no classifiers: they read the two tokens. Leave pooling out.")
     images = _head.image_input("DeiT", input_shape)
@@ -114,7 +116,7 @@ def fuse_heads(model: keras.Model, classifier_activation: Any = "softmax", name:
         A model from `(b, h, w, c)` to scores `(b, classes)`.
 
     Raises:
-        ValueError: If `model` has no two such heads.
+        ValueError: If `model` has no two such heads, or they are quantised.
 
     Example:
         >>> import keras_nnx as nnx
@@ -134,6 +136,12 @@ def fuse_heads(model: keras.Model, classifier_activation: Any = "softmax", name:
             f"keras_nnx.models.DeiT built with its classifiers."
         )
     heads = [known[name] for name in names]
+    quantized = next((head for head in heads if head.quantization_mode is not None), None)
+    if quantized is not None:
+        raise ValueError(
+            f"fuse_heads received {quantized.name!r} quantised to {quantized.quantization_mode}: fuse the heads first, "
+            f"and quantise what comes out."
+        )
     both = keras.layers.Concatenate(name="tokens_of_both")([head.input for head in heads])
     fused = keras.layers.Dense(heads[0].units, name="logits")
     logits = fused(both)

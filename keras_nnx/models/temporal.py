@@ -61,10 +61,10 @@ def TemporalConvNet(
         Bai et al., "An Empirical Evaluation of Generic Convolutional and Recurrent Networks for Sequence Modeling"
         (2018), section 3.
     """
-    shape = tuple(input_shape)
-    if len(shape) != 2 or not isinstance(shape[-1], int):
+    shape = _head.plain_shape(input_shape)
+    if len(shape) != 2 or shape[-1] is None:
         raise ValueError(f"{_OWNER}(input_shape={input_shape!r}) needs length and features, such as (None, 3).")
-    if not filters:
+    if len(filters) == 0:
         raise ValueError(f"{_OWNER}(filters=()) needs at least one number of filters.")
     sequences = keras.Input(shape, name="sequence")
     x = sequences if mask_value is None else keras.layers.Masking(mask_value, name="masking")(sequences)

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_nnx import _checks
 from keras_nnx.models import _head
 from keras_nnx.models._variants import settle, with_patch
 from keras_nnx.models._vit import DEFAULT, SIZES, encoded_patches, token_pools
@@ -73,7 +74,10 @@ def ViT(
     """
     variant, patch_in_name = with_patch("ViT", variant)
     given = {key: value for key, value in locals().items() if key in DEFAULT}
-    parts = settle("ViT", variant, VARIANTS, DEFAULT, {**given, "patch_size": patch_size or patch_in_name})
+    parts = settle(
+        "ViT", variant, VARIANTS, DEFAULT, {**given, "patch_size": patch_in_name if patch_size is None else patch_size}
+    )
+    _checks.at_least_zero("ViT", "registers", registers)
     images = _head.image_input("ViT", input_shape)
     own_tokens = (0 if pooling in ("avg", "max") else 1) + registers
     x = encoded_patches("ViT", images, parts, own_tokens, dropout, stochastic_depth, block_options)

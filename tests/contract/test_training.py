@@ -45,3 +45,13 @@ def test_one_step_of_compiled_training_moves_every_weight(case):
         if learns(case, weight) and np.array_equal(weight.numpy(), old)
     ]
     assert still == []
+
+
+def test_a_frozen_layer_stays_frozen_when_it_is_made_anew(case):
+    """As a saved or cloned model makes it: from its configuration, and built afterwards."""
+    layer = case.make_built()
+    layer.trainable = False
+    again = type(layer).from_config(layer.get_config())
+    again.build(*case.sized())
+    assert len(again.weights) == len(layer.weights)
+    assert again.trainable_weights == []

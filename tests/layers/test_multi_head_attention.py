@@ -169,3 +169,9 @@ def test_what_does_not_fit_is_an_error(arguments, shapes, message):
 def test_positions_do_not_carry_over_to_a_context(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         MultiHeadAttention(2, **options)(TOKENS, CONTEXT)
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (1, 1, 2, 5, 5)])
+def test_an_attention_mask_of_another_rank_is_an_error(shape):
+    with pytest.raises(ValueError, match="An attention_mask has the shape"):
+        MultiHeadAttention(2)(np.ones((1, 5, 8), "float32"), attention_mask=np.ones(shape, bool))

@@ -1,6 +1,8 @@
 """Attention within windows: against plain attention, and against what must not be seen."""
 
+import keras
 import numpy as np
+import onnxruntime
 import pytest
 import tensorflow as tf
 
@@ -84,3 +86,27 @@ def test_unknown_sides_change_nothing():
 def test_what_does_not_fit_is_an_error(arguments, shape, message):
     with pytest.raises(ValueError, match=message):
         WindowAttention(**arguments).build(shape)
+
+
+@pytest.mark.parametrize("side", [2, 3, 4, 5, 7, 8])
+def test_an_unknown_size_is_treated_as_the_same_size_known(side):
+    """A picture of one window is not shifted, as in the paper, whether its size was known beforehand or not."""
+    layer = WindowAttention(2, 4, shift=2)
+    images = np.random.default_rng(0).standard_normal((2, side, 6, 8)).astype("float32")
+    expected = layer(images)
+    unknown, known = keras.Input((None, None, 8)), keras.Input((side, 6, 8))
+    for inputs in (unknown, known):
+        model = keras.Model(inputs, layer(inputs))
+        np.testing.assert_allclose(model.predict(images, verbose=0), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_an_unknown_size_is_exported_as_the_same_size_known(export):
+    inputs = keras.Input((None, None, 8))
+    model = keras.Model(inputs, WindowAttention(2, 4, shift=2)(inputs))
+    report = export(model, formats=("onnx", "tflite"))
+    assert report.proven
+    session = onnxruntime.InferenceSession(str(report.artifacts["onnx"].path), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    for side in (2, 3, 4, 5, 7, 8):
+        images = np.random.default_rng(side).standard_normal((1, side, 6, 8)).astype("float32")
+        np.testing.assert_allclose(session.run(None, {name: images})[0], model(images), rtol=1e-5, atol=1e-5)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_nnx import models
 from keras_nnx.layers import MultiHeadAttention
 from keras_nnx.models._freezing import freeze
 
@@ -145,3 +146,39 @@ def test_a_name_of_several_layers_is_refused():
     model(INPUTS)
     with pytest.raises(ValueError, match=r"until='same'\) names 2 layers of 'twins': rename one"):
         freeze(model, "same")
+
+
+def test_by_default_every_head_trains_and_nothing_else():
+    student = models.DeiT((8, 8, 1), 3, dim=8, depth=1, num_heads=2)
+    frozen = freeze(student)
+    assert {weight.path.split("/")[0] for weight in student.trainable_weights} == {
+        "label_logits",
+        "distillation_logits",
+    }
+    assert frozen == ["patches", "positions", "tokens", "block_1", "normalization"]
+    tied = models.TransformerDecoder((4,), 9, dim=8, depth=1, num_heads=2, tie_embeddings=True)
+    freeze(tied)
+    assert {weight.path.split("/")[0] for weight in tied.trainable_weights} == {"embedding"}
+
+
+def test_the_head_of_a_model_inside_a_model_trains():
+    inner = models.ResNet((8, 8, 1), 2, filters=(4,), blocks=(1,), name="classifier")
+    pixels = keras.Input((8, 8, 1))
+    outer = keras.Model(pixels, inner(keras.layers.Rescaling(1 / 255)(pixels)))
+    assert freeze(outer) == ["classifier/stem", "classifier/stem_normalization", "classifier/stage_1_block_1"]
+    assert {weight.path.split("/")[-2] for weight in outer.trainable_weights} == {"logits"}
+
+
+@pytest.mark.parametrize("again", ["saved", "cloned"])
+@pytest.mark.parametrize("build", [models.ResNet, models.ViT, models.Swin])
+def test_what_is_frozen_stays_so_in_a_file_and_in_a_copy(build, again, tmp_path):
+    model = build((8, 8, 1), 2)
+    freeze(model)
+    if again == "cloned":
+        other = keras.models.clone_model(model)
+    else:
+        model.save(tmp_path / "model.keras")
+        other = keras.saving.load_model(tmp_path / "model.keras")
+    names = [weight.path for weight in model.trainable_weights]
+    assert names == ["logits/kernel", "logits/bias"]
+    assert [weight.path for weight in other.trainable_weights] == names

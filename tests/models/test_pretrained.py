@@ -1,5 +1,7 @@
 """Weights of keras.applications and KerasHub, carried over and proven."""
 
+import re
+
 import keras
 import keras_hub
 import numpy as np
@@ -301,3 +303,77 @@ def test_a_file_of_another_network_is_refused(tmp_path):
 def test_a_source_that_is_no_model():
     with pytest.raises(TypeError, match=r"takes a keras\.Model or a file as its source, but received 3"):
         models.load_pretrained(vit(), 3)
+
+
+def test_a_deeper_network_in_a_file_is_refused(tmp_path):
+    """Keras loads what there is a place for, and says nothing of the rest."""
+    hub(num_layers=4).save_weights(tmp_path / "four.weights.h5")
+    with pytest.raises(ValueError, match=r"holds the weights of another network than 'vit': the file has .*, too"):
+        models.load_pretrained(vit(), tmp_path / "four.weights.h5")
+
+
+def test_a_file_for_images_of_another_size(tmp_path):
+    given = hub(image_shape=(96, 96, 3))
+    given.save_weights(tmp_path / "large.weights.h5")
+    model, same = vit(), vit()
+    models.load_pretrained(model, tmp_path / "large.weights.h5")
+    models.load_pretrained(same, given)
+    for first, second in zip(model.get_weights(), same.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("name", ["cut.weights.h5", "cut.keras"])
+def test_a_file_that_was_not_written_to_its_end(name, tmp_path):
+    given = hub()
+    given.save_weights(tmp_path / name) if name.endswith("h5") else given.save(tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: len(data) // 2])
+    with pytest.raises(ValueError, match=rf"'{re.escape(name)}' (is damaged|cannot be loaded)"):
+        models.load_pretrained(vit(), tmp_path / name)
+
+
+@pytest.mark.parametrize("options", [{"pooling": "gap"}, {"intermediate_dim": 32}])
+def test_what_leads_to_a_classifier_has_to_agree(options):
+    given = keras_hub.models.ViTImageClassifier(backbone=hub(), num_classes=4, **{"pooling": "token", **options})
+    randomized(given, 2)
+    model = vit(include_top=True, classes=4)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"what leads to the classifier of 'vit' computes|has no counterpart in 'vit'"):
+        models.load_pretrained(model, given)
+    for value, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(value, old)
+    assert models.load_pretrained(model, given, skip_head=True).kept == ("logits/kernel", "logits/bias")
+
+
+def test_another_pooling_under_the_same_classifier_is_refused(source):
+    model = models.EfficientNet(SHAPE, 7, "EfficientNetB0", pooling="max")
+    with pytest.raises(ValueError, match="what leads to the classifier of 'efficientnet' computes something else"):
+        models.load_pretrained(model, source("EfficientNetB0"))
+
+
+def test_a_source_that_resizes_its_images_is_refused():
+    pixels = keras.Input((96, 96, 3))
+    resized = keras.layers.Resizing(64, 64)(pixels)
+    given = keras.applications.EfficientNetB0(weights=None, include_top=False, input_tensor=resized)
+    model = models.EfficientNet((96, 96, 3), variant="EfficientNetB0", include_top=False)
+    with pytest.raises(ValueError, match="differ in the preparation of pixels"):
+        models.load_pretrained(model, given)
+
+
+def test_what_keras_mends_itself_is_not_mended_twice(source, tmp_path, monkeypatch):
+    """A whole model has the layer that makes deviations of the variances that published files hold."""
+    published = source("EfficientNetB0")
+    norm = next(layer for layer in published.layers if isinstance(layer, keras.layers.Normalization))
+    before = keras.ops.convert_to_numpy(norm.adapt_variance)
+    norm.adapt_variance.assign(np.array([0.229, 0.224, 0.225]).reshape(before.shape))
+    weights = tmp_path / "published.weights.h5"
+    published.save_weights(weights)
+    norm.adapt_variance.assign(before)
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *_, **__: str(weights))
+    given = keras.applications.EfficientNetB0(weights="imagenet", include_top=False, input_shape=SHAPE)
+    given.save(tmp_path / "whole.keras")
+    for file in (given, tmp_path / "whole.keras", weights):
+        model = models.EfficientNet(SHAPE, variant="EfficientNetB0", include_top=False)
+        models.load_pretrained(model, file)
+        deviations = model.get_layer("pixel_normalization").deviations
+        np.testing.assert_allclose(deviations, np.array([0.229, 0.224, 0.225]) * 255, rtol=1e-4)

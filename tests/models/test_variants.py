@@ -101,6 +101,15 @@ def test_pixels_are_normalised_by_a_variant_only():
         (models.ResNet, {"input_shape": (8, 8, 3), "groups": 2}, r"ResNet\(groups=2\) is for bottleneck blocks"),
         (models.EfficientNet, {"input_shape": (8, 8, 3), "width": 0}, r"EfficientNet\(width=0\) needs a number over 0"),
         (models.ViT, {"input_shape": (None, 8, 3)}, r"give the images a fixed height and width"),
+        (
+            models.ViT,
+            {"input_shape": (8, 8, 3), "registers": -1},
+            r"ViT\(registers=-1\) needs an integer of at least 0",
+        ),
+        (models.ViT, {"input_shape": (8, 8, 3), "patch_size": 0}, r"patch_size=0\) needs an integer of at least 1"),
+        (models.ViT, {"input_shape": (8, 8, 3), "hidden_dim": 0}, r"hidden_dim=0\) needs an integer of at least 1"),
+        (models.ResNet, {"input_shape": (8, 8, 0)}, r"needs height, width and channels"),
+        (models.ResNet, {"input_shape": 8}, r"needs height, width and channels"),
         (models.DeiT, {"input_shape": (8, 8, 3), "pooling": "avg"}, r"DeiT\(pooling='avg'\) has no classifiers"),
         (models.Swin, {"input_shape": (8, 8, 3), "blocks": (1,)}, r"one number of blocks and one of heads for each"),
         (models.TemporalConvNet, {"input_shape": (8,)}, r"needs length and features, such as \(None, 3\)"),
@@ -141,3 +150,33 @@ def test_fused_heads_are_the_average_of_both():
     np.testing.assert_allclose(keras.ops.sum(scores, axis=-1), 1, rtol=1e-5)
     with pytest.raises(ValueError, match="fuse_heads received the model 'vit' without the layer 'label_logits'"):
         models.fuse_heads(models.ViT((8, 8, 3), 4, dim=8, depth=1, num_heads=2))
+
+
+def test_quantised_heads_are_fused_before():
+    student = models.DeiT((8, 8, 3), 4, dim=8, depth=1, num_heads=2)
+    student.get_layer("label_logits").quantize("int8")
+    with pytest.raises(ValueError, match="received 'label_logits' quantised to int8: fuse the heads first"):
+        models.fuse_heads(student)
+
+
+@pytest.mark.parametrize("again", ["saved", "cloned"])
+def test_masks_pass_every_normalisation_of_a_copy(again, tmp_path):
+    arguments = {"dim": 8, "depth": 1, "num_heads": 2, "block_options": {"normalization": "rms"}}
+    model = models.TransformerSeq2Seq(((None,), (None,)), (9, 9), **arguments)
+    if again == "saved":
+        model.save(tmp_path / "model.keras")
+        other = keras.saving.load_model(tmp_path / "model.keras")
+    else:
+        other = keras.models.clone_model(model)
+        other.set_weights(model.get_weights())
+    target = np.array([[3, 4, 0, 0]], "int32")
+    sources = [np.array([[1, 2, *padding]], "int32") for padding in ((), (0, 0, 0))]
+    short, long = (other({"source": source, "target": target}) for source in sources)
+    np.testing.assert_allclose(short, long, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(long._keras_mask, [[True, True, False, False]])
+
+
+def test_numbers_of_numpy_are_numbers():
+    model = models.ViT(np.array([8, 8, 3]), np.int64(3), patch_size=np.int64(4), dim=np.int32(8), depth=1, num_heads=2)
+    assert model.output_shape == (None, 3)
+    assert models.ResNet((8, 8, 3), 2, filters=np.array([4, 4]), blocks=np.array([1, 1])).output_shape == (None, 2)

@@ -27,7 +27,7 @@ def head(source: keras.Model) -> tuple[str, str]:
     return "logits", f"{_prefix(source)}_head_dense"
 
 
-def fill(plan: Plan, from_file: bool) -> None:
+def fill(plan: Plan) -> None:
     """Note all weights but the classifier's."""
     prefix = _prefix(plan.source)
     stem = plan.theirs(f"{prefix}_stem", "stem")
@@ -110,3 +110,7 @@ def from_file(model: keras.Model, **arguments: Any) -> keras.Model | None:
         return None
     prepares = any(layer.name == "pixel_normalization" for layer in model.layers)
     return getattr(keras.applications, f"ConvNeXt{size}")(weights=None, include_preprocessing=prepares, **arguments)
+
+
+def mend(source: keras.Model) -> None:
+    """Leave the network as its file has it."""

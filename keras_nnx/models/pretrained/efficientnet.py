@@ -24,10 +24,8 @@ def takes(model: keras.Model) -> bool:
     return any(isinstance(block, InvertedResidualBlock) for *_, block in blocks_of(model))
 
 
-def fill(plan: Plan, from_file: bool) -> None:
+def fill(plan: Plan) -> None:
     """Note all weights but the classifier's."""
-    if from_file:
-        _mend_published(plan.source)
     carry_pixels(plan, _stem_start(plan.source))
     for path in ("stem", "top"):
         norm = (f"{path}_normalization", plan.theirs(f"{path}_bn", path))
@@ -50,8 +48,11 @@ def _fill_block(plan: Plan, block: Any, prefix: str) -> None:
         plan.dense(f"{block.name}/gate/excite", other("se_expand"))
 
 
-def _mend_published(source: keras.Model) -> None:
-    """Square the deviations that the published files hold in the place of variances."""
+def mend(source: keras.Model) -> None:
+    """Square the deviations that published files of weights hold in the place of variances.
+
+    Keras divides by their roots in a layer of its own, which no such file has.
+    """
     norm = next((layer for layer in source.layers if isinstance(layer, keras.layers.Normalization)), None)
     if norm is None or norm.adapt_variance is None:
         return

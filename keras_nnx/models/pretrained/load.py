@@ -15,9 +15,10 @@ from keras import ops
 from keras_nnx.models.pretrained import convnext, efficientnet, resnet, vit
 from keras_nnx.models.pretrained.files import read_source
 from keras_nnx.models.pretrained.plan import Item, MismatchError, Plan
+from keras_nnx.models.pretrained.stages import compare_heads
 
 _FAMILIES = (resnet, convnext, efficientnet, vit)
-_TOLERANCE = 1e-3
+_TOLERANCE = 1e-4
 _LOOSE = 5e-2  # where either computes in half precision
 
 
@@ -88,11 +89,11 @@ def load_pretrained(model: keras.Model, source: Any, skip_head: bool = False) ->
             f"{getattr(whole, 'name', whole)!r} is no {family.NAME} of "
             f"{'KerasHub' if family is vit else 'keras.applications'}, which {model.name!r} could take weights from."
         )
-    plan = _plan(model, network, whole, family, from_file, skip_head)
+    plan = _plan(model, network, whole, family, skip_head)
     before = [ops.convert_to_numpy(item.variable) for item in plan.items]
     try:
         _assign(plan.items, [item.value for item in plan.items])
-        difference = _difference(family, model, network)
+        difference = _difference(family, plan)
     except BaseException:
         _assign(plan.items, before)
         raise
@@ -114,12 +115,10 @@ def _network(source: Any, family: ModuleType) -> keras.Model | None:
     return next((found for layer in inner if (found := _network(layer, family)) is not None), None)
 
 
-def _plan(
-    model: keras.Model, network: keras.Model, whole: keras.Model, family: ModuleType, from_file: bool, skip_head: bool
-) -> Plan:
+def _plan(model: keras.Model, network: keras.Model, whole: keras.Model, family: ModuleType, skip_head: bool) -> Plan:
     names = family.HEAD if hasattr(family, "HEAD") else family.head(network)
     plan = Plan(model, network, whole, names)
-    family.fill(plan, from_file)
+    family.fill(plan)
     plan.classifier(skip_head)
     plan.check_complete()
     return plan
@@ -130,11 +129,11 @@ def _assign(items: list[Item], values: list[np.ndarray]) -> None:
         item.variable.assign(value)
 
 
-def _difference(family: ModuleType, model: keras.Model, network: keras.Model) -> float:
+def _difference(family: ModuleType, plan: Plan) -> float:
     """Return the largest difference of the features, or name what is the first to compute others."""
-    worst = 0.0
+    model, network, worst = plan.model, plan.source, 0.0
     halves = {layer.compute_dtype for layer in (*model.layers, *network.layers)} & {"float16", "bfloat16"}
-    for name, ours, theirs in family.compare(model, network):
+    for name, ours, theirs in (*family.compare(model, network), *compare_heads(plan)):
         if ours.shape != theirs.shape:
             raise MismatchError(
                 f"{model.name!r} and {network.name!r} differ in {name}: {ours.shape} and {theirs.shape}."

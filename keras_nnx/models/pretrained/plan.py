@@ -39,6 +39,7 @@ class Plan:
         self.model, self.source, self.whole, self.head = model, source, whole, head
         self.items: list[Item] = []
         self.used: set[int] = set()
+        self.heads: tuple[Any, Any] | None = None
 
     def ours(self, path: str) -> Any:
         """Return the layer at a path such as `stage_1_block_1/convolution_1`."""
@@ -137,6 +138,7 @@ class Plan:
                 f"{self.head[0]} of {self.model.name!r} has {mine.units} classes, but {other.name} of "
                 f"{self.source.name!r} has {other.units}: pass skip_head=True to keep the model's own classifier."
             )
+        self.heads = (mine, other)
         self.dense(self.head[0], other)
 
     def check_complete(self) -> None:
@@ -147,7 +149,8 @@ class Plan:
                 raise MismatchError(
                     f"{variable.path} of {self.model.name!r} has no counterpart in {self.source.name!r}."
                 )
-        for layer in self.source.layers:
+        beside = [] if self.heads is None else [layer for layer in self.whole.layers if layer is not self.source]
+        for layer in (*self.source.layers, *beside):
             unused = [variable for variable in layer.weights if id(variable) not in self.used]
             if unused and layer.name != self.head[1] and not isinstance(layer, keras.layers.Normalization):
                 raise MismatchError(

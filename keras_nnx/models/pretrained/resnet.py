@@ -22,7 +22,7 @@ def takes(model: keras.Model) -> bool:
     return any(isinstance(block, ResidualBlock | BottleneckBlock) for *_, block in blocks_of(model))
 
 
-def fill(plan: Plan, from_file: bool) -> None:
+def fill(plan: Plan) -> None:
     """Note all weights but the classifier's."""
     stem = plan.theirs("conv1_conv", "stem")
     if plan.ours("stem").use_bias:
@@ -74,3 +74,7 @@ def from_file(model: keras.Model, **arguments: Any) -> keras.Model | None:
     if layers is None:
         return None
     return getattr(keras.applications, f"ResNet{layers}{'V2' if pre else ''}")(weights=None, **arguments)
+
+
+def mend(source: keras.Model) -> None:
+    """Leave the network as its file has it."""

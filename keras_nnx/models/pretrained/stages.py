@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_nnx.layers import PatchEmbedding
 from keras_nnx.models.pretrained.plan import MismatchError, Plan
 
 _PIXELS = "pixel_normalization"
@@ -58,12 +59,42 @@ def compare_places(model: keras.Model, source: keras.Model, starts: tuple[Any, A
     The size is that of the source, whose padding may be made for it.
     """
     mine, other = starts
+    pixels = _random_pixels(model, source)
+    yield (
+        "the preparation of pixels",
+        values_at(model.inputs[0], [mine], pixels)[0] if mine is not model.inputs[0] else pixels,
+        values_at(source.inputs[0], [other], pixels)[0] if other is not source.inputs[0] else pixels,
+    )
     sides = [theirs or ours or 64 for theirs, ours in zip(source.inputs[0].shape[1:3], mine.shape[1:3], strict=True)]
     images = np.random.default_rng(0).standard_normal((1, *sides, mine.shape[-1])).astype("float32")
     ours = values_at(mine, [place for _, place, _ in places], images)
     theirs = values_at(other, [place for _, _, place in places], images)
     for (name, *_), first, second in zip(places, ours, theirs, strict=True):
         yield name, first, second
+
+
+def compare_heads(plan: Plan) -> Iterator[tuple]:
+    """Yield what both classifiers read of the same random pixels, if one was carried."""
+    if plan.heads is None:
+        return
+    mine, other = plan.heads
+    pixels = _random_pixels(plan.model, plan.whole)
+    own = plan.model.inputs[0].shape[1:3]
+    if isinstance(plan.model.layers[1], PatchEmbedding) and tuple(own) != pixels.shape[1:3]:
+        raise MismatchError(
+            f"the classifiers of {plan.model.name!r} and {plan.whole.name!r} cannot be compared on images of two "
+            f"sizes: pass skip_head=True to keep the model's own."
+        )
+    first = values_at(plan.model.inputs[0], [mine.input], pixels)[0]
+    yield "what leads to the classifier", first, values_at(plan.whole.inputs[0], [other.input], pixels)[0]
+
+
+def _random_pixels(model: keras.Model, source: keras.Model) -> np.ndarray:
+    """Return an image of the source's size, or of the model's, or of 64 pixels where neither has one."""
+    given, own = source.inputs[0].shape[1:3], model.inputs[0].shape[1:3]
+    sides = [theirs or ours or 64 for theirs, ours in zip(given, own, strict=True)]
+    shape = (1, *sides, model.inputs[0].shape[-1])
+    return np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
 
 
 def values_at(start: Any, ends: list[Any], value: np.ndarray) -> list[np.ndarray]:

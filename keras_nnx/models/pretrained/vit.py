@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,7 +27,7 @@ def takes(model: keras.Model) -> bool:
     return any(isinstance(layer, PatchEmbedding) for layer in model.layers) and "block_1" in names
 
 
-def fill(plan: Plan, from_file: bool) -> None:
+def fill(plan: Plan) -> None:
     """Note all weights but the classifier's."""
     entrance = plan.theirs(_ENTRANCE, "patches")
     if entrance.data_format != "channels_last":
@@ -105,6 +106,20 @@ def compare(model: keras.Model, source: keras.Model) -> Iterator[tuple]:
         yield "the stem", mine, theirs
 
 
+def image_shapes(model: keras.Model, found: dict[str, tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Return the sizes that the images of a file's network may have: those of the model, or squares."""
+    height, width, channels = model.inputs[0].shape[1:]
+    patches = model.get_layer("patches")
+    patch = patches.patch_size
+    own_tokens = int(any(isinstance(layer, ClassToken) for layer in model.layers))
+    shapes: list[tuple[int, ...]] = [(height, width, channels)]
+    for shape in found.values():
+        side = math.isqrt(max(0, shape[0] - own_tokens)) if len(shape) == 2 and shape[1] == patches.dim else 0
+        if isinstance(patch, int) and side and side**2 == shape[0] - own_tokens:
+            shapes.append((side * patch, side * patch, channels))
+    return shapes
+
+
 def from_file(model: keras.Model, input_shape: Any, **arguments: Any) -> keras.Model | None:
     """Return a network of KerasHub of the same sizes, without its weights."""
     try:
@@ -122,3 +137,7 @@ def from_file(model: keras.Model, input_shape: Any, **arguments: Any) -> keras.M
         mlp_dim=blocks[0].hidden_dim,
         use_class_token=any(isinstance(layer, ClassToken) for layer in model.layers),
     )
+
+
+def mend(source: keras.Model) -> None:
+    """Leave the network as its file has it."""
