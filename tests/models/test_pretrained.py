@@ -153,11 +153,11 @@ def test_positions_follow_the_size_of_the_images():
 
 def test_a_source_within_another_model_is_found(source):
     given = source("EfficientNetB0")
-    inner = keras.Model(given.inputs, given.get_layer("top_activation").output)
+    inner = keras.Model(given.input, given.get_layer("top_activation").output)
     outer = keras.Sequential([keras.Input(SHAPE), inner, keras.layers.GlobalAveragePooling2D()])
     model = models.EfficientNet((None, None, 3), 4, "EfficientNetB0")
     assert models.load_pretrained(model, outer).kept == ("logits/kernel", "logits/bias")
-    pooled = keras.Model(model.inputs, model.get_layer("pool").output)
+    pooled = keras.Model(model.input, model.get_layer("pool").output)
     assert apart(pooled(images("pixels")), outer(images("pixels"))) < 1e-4
 
 
