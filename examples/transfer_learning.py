@@ -32,12 +32,12 @@ import keras_nnx as nnx
 
 SOURCE, TARGET = (0, 1, 2, 3, 4), (5, 6, 7, 8, 9)
 SIDE = 32  # of a scene, in pixels; no network of keras.applications takes less
-COPIES = 4  # scenes of each digit in the source and in the test
+COPIES, TEST_COPIES = 16, 4  # scenes of each digit to train the source on, and of each to test on
 BLUE, ORANGE = "#3f66d9", "#d9822b"
 
 # Builder, its arguments, the first layer to fine-tune, and whether pixels have to be brought to -1..1 before.
 NETWORKS = {
-    "small": (nnx.models.ResNet, {"filters": (16, 32, 64), "blocks": (1, 1, 1)}, "stage_2_block_1", True),
+    "small": (nnx.models.ResNet, {"filters": (32, 64, 128), "blocks": (1, 1, 1)}, "stage_2_block_1", True),
     "EfficientNetB0": (nnx.models.EfficientNet, {"variant": "EfficientNetB0"}, "stage_5_block_1", False),
     "ConvNeXtTiny": (nnx.models.ConvNeXt, {"variant": "ConvNeXtTiny"}, "stage_4_block_1", False),
     "ResNet50V2": (nnx.models.ResNet, {"variant": "ResNet50V2"}, "stage_4_block_1", True),
@@ -94,20 +94,34 @@ def optimizer(rate: float, steps: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(rate, steps), momentum=0.9, nesterov=True)
 
 
-def fit(model: keras.Model, how: keras.optimizers.Optimizer, inputs: np.ndarray, labels: np.ndarray, steps: int) -> None:
+def fit(
+    model: keras.Model, how: keras.optimizers.Optimizer, inputs: np.ndarray, labels: np.ndarray, steps: int
+) -> None:
     """Train for a number of steps, each on at most 32 examples in a new order."""
     places = np.concatenate([np.random.permutation(len(inputs)) for _ in range(-(-32 * steps // len(inputs)))])
     places = places[: min(32, len(inputs)) * steps]
     model.compile(how, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     size = len(places) // steps
     history = model.fit(inputs[places], labels[places], batch_size=size, shuffle=False, verbose=0).history
-    print(f"  {steps} steps of {size}: accuracy in training {history['accuracy'][-1]:.1%}", flush=True)
+    print(f"  {steps} steps of {size} scenes: right in training, on average: {history['accuracy'][-1]:.1%}", flush=True)
 
 
-def transfer(source: keras.Model | Path, options: argparse.Namespace, inputs: np.ndarray, labels: np.ndarray):
+def train_source(steps: int, seed: int) -> keras.Model:
+    """Return a small network that knows the digits of the source."""
+    digits, labels = load_digits("train", SOURCE)
+    print(f"The source learns {SOURCE} from {COPIES} scenes of each of {len(digits)} digits:", flush=True)
+    source = build("small")
+    inputs = np.asarray(prepare("small")(draw_scenes(digits, COPIES, seed)))
+    fit(source, optimizer(0.1, steps), inputs, labels.repeat(COPIES), steps)
+    return source
+
+
+def transfer(
+    source: keras.Model | Path, options: argparse.Namespace, inputs: np.ndarray, labels: np.ndarray
+) -> keras.Model:
     """Return a network that has the weights of the source and was tuned on the few examples."""
     model = build(options.network)
-    if options.source is None:
+    if isinstance(source, keras.Model):
         for layer in source.layers:
             if layer.name != "logits":
                 model.get_layer(layer.name).set_weights(layer.get_weights())
@@ -116,6 +130,142 @@ def transfer(source: keras.Model | Path, options: argparse.Namespace, inputs: np
     nnx.models.freeze(model)
     fit(model, optimizer(0.1, options.steps), inputs, labels, options.steps)
     nnx.models.freeze(model, until=NETWORKS[options.network][2])
-    layerwise = nnx.optimizers.LayerwiseDecay.from_model(optimizer(options.rate, options.steps), model, decay=0.7)
+    layerwise = nnx.optimizers.LayerwiseDecay.from_model(optimizer(0.03, options.steps), model, decay=0.7)
     fit(model, layerwise, inputs, labels, options.steps)
     return model
+
+
+def compare(source: keras.Model | Path, options: argparse.Namespace) -> tuple[list[keras.Model], np.ndarray]:
+    """Return both deployable models of the first repetition, and the accuracies, (repetitions, 2)."""
+    digits, labels = load_digits("train", TARGET)
+    scenes, truth = test_scenes(options.seed)
+    kept, accuracies = [], []
+    for repeat in range(options.repeats):
+        seed = options.seed + 1000 * repeat
+        keras.utils.set_random_seed(seed)
+        places = choose_few(labels, options.shots, np.random.default_rng(seed))
+        print(f"Repetition {repeat + 1}: {len(places)} scenes of {TARGET}, by transfer, then from scratch:", flush=True)
+        inputs = np.asarray(prepare(options.network)(draw_scenes(digits[places], 1, seed + 1)))
+        carried, fresh = transfer(source, options, inputs, labels[places]), build(options.network)
+        fit(fresh, optimizer(0.05, 2 * options.steps), inputs, labels[places], 2 * options.steps)
+        models = [deployable(network, options.network) for network in (carried, fresh)]
+        answers = [model.predict(scenes, batch_size=64, verbose=0).argmax(axis=1) for model in models]
+        accuracies.append([(answer == truth).mean() for answer in answers])
+        kept = kept or models
+    return kept, np.array(accuracies)
+
+
+def test_scenes(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return scenes of all digits of the target to test on, in pixels, with their classes."""
+    digits, labels = load_digits("test", TARGET)
+    return draw_scenes(digits, TEST_COPIES, seed + 2).astype(np.float32), labels.repeat(TEST_COPIES)
+
+
+def deployable(model: keras.Model, network: str) -> keras.Model:
+    """Return the network with its preparation of pixels inside."""
+    pixels = keras.Input((SIDE, SIDE, 3), name="image")
+    scores = keras.layers.Identity(name="scores")(model(prepare(network)(pixels)))
+    return keras.Model(pixels, scores, name="digits_transfer")
+
+
+def run_onnx(path: Path, scenes: np.ndarray) -> np.ndarray:
+    """Return the class of each scene as an ONNX file has it."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    batches = np.array_split(scenes, -(-len(scenes) // 64))
+    return np.concatenate([session.run(None, {"image": batch})[0].argmax(axis=1) for batch in batches])
+
+
+def draw(path: Path, scenes: np.ndarray, truth: np.ndarray, answers: list[np.ndarray], scores: np.ndarray) -> None:
+    """Write a picture: scenes with the answers under them, and a pair of bars for each repetition."""
+    figure = Figure(figsize=(12, 5.2), layout="constrained", facecolor="white")
+    left, right = figure.subfigures(1, 2, width_ratios=(2, 1))
+    left.suptitle("Test digits: answer by transfer (ONNX file) | from scratch; right is green", fontsize=11)
+    places = np.random.default_rng(0).permutation(len(scenes))[:24]
+    for panel, place in zip(left.subplots(3, 8).flat, places, strict=False):
+        panel.imshow(scenes[place].astype(np.uint8))
+        panel.set(xticks=[], yticks=[])
+        for column, answer in zip((0.25, 0.75), answers, strict=True):
+            colour = "#1a7f37" if answer[place] == truth[place] else "#c62828"
+            text = str(TARGET[answer[place]])
+            panel.text(column, -0.04, text, color=colour, fontsize=14, ha="center", va="top", transform=panel.transAxes)
+    panel, numbers = right.subplots(), np.arange(1, len(scores) + 1)
+    for side, column, colour, name in ((-0.2, 0, BLUE, "transfer"), (0.2, 1, ORANGE, "from scratch")):
+        bars = panel.bar(numbers + side, 100 * scores[:, column], 0.38, color=colour, label=name)
+        panel.bar_label(bars, fmt="%.0f", fontsize=9)
+    panel.axhline(100 / len(TARGET), color="#808892", linestyle=":", linewidth=1, label="guessing")
+    panel.set(xticks=numbers, xlabel="repetition", ylabel="% of test scenes", ylim=(0, 105))
+    panel.set_title("Right answers", fontsize=11)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.legend(frameon=False, fontsize=9, loc="upper right", ncols=3, columnspacing=1, handlelength=1.2)
+    figure.savefig(path, dpi=110)
+
+
+def positive(text: str) -> int:
+    """Return the whole number over 0 that an option was given."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(f"{number} is under 1")
+    return number
+
+
+def read_options() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--shots", type=positive, default=10, help="labelled pictures of each of 5 to 9 (default: %(default)s)")
+    add("--repeats", type=positive, default=3, help="with other pictures and weights each (default: %(default)s)")
+    add("--steps", type=positive, default=60, help="for the head, and again for fine-tuning (default: %(default)s)")
+    add("--source-steps", type=positive, default=1000, help="to train the source (default: %(default)s)")
+    add("--source", type=Path, metavar="FILE", help="of a network of keras.applications, instead of training one")
+    networks = [name for name in NETWORKS if name != "small"]
+    add("--network", choices=networks, help=f"what --source is of (default: {networks[0]})")
+    add("--seed", type=positive, default=1, help="of scenes, choices and weights; one seed, one result (default: 1)")
+    add("--out", type=Path, default=Path("build/transfer_learning"), help="folder to write to (default: %(default)s)")
+    options = parser.parse_args()
+    if options.network and not options.source:
+        parser.error("--network says what --source is of: give --source too")
+    if options.source and not options.source.is_file():
+        parser.error(f"--source: there is no file {options.source}")
+    if options.shots > 100:
+        parser.error(
+            f"--shots: there are about 125 pictures of each digit, too few for {options.shots}: take up to 100"
+        )
+    options.network = (options.network or networks[0]) if options.source else "small"
+    return options
+
+
+def main() -> None:
+    """Train the source, transfer it, export the result, and compare it with training from scratch."""
+    options = read_options()
+    keras.utils.set_random_seed(options.seed)
+    source = options.source or train_source(options.source_steps, options.seed)
+    (model, fresh), scores = compare(source, options)
+    scenes, truth = test_scenes(options.seed)
+    report = nnx.export_model(
+        model,
+        options.out / "export",
+        formats=("saved_model", "onnx", "tflite"),
+        calibration=scenes[:: len(scenes) // 16],
+        labels=[str(value) for value in TARGET],
+        metadata={"example": "transfer_learning", "seed": options.seed, "shots": options.shots},
+        overwrite=True,
+    )
+    print(report)
+
+    answers = [run_onnx(report.artifacts["onnx"].path, scenes), fresh.predict(scenes, verbose=0).argmax(axis=1)]
+    draw(options.out / "transfer.png", scenes, truth, answers, scores)
+    print(f"The answers of both, and each repetition: {options.out / 'transfer.png'}")
+    print(f"ONNX: {(answers[0] == truth).mean():.1%} of {len(truth)} scenes of all test digits of 5 to 9")
+    finish(scores, options.shots)
+
+
+def finish(scores: np.ndarray, shots: int) -> None:
+    """Print what was reached, and end with exit code 1 where training from scratch was as good."""
+    carried, fresh = scores.mean(axis=0)
+    print(f"{shots} pictures a digit, mean of {len(scores)}: transfer {carried:.1%}; from scratch {fresh:.1%}")
+    if carried <= fresh:
+        sys.exit("Transfer is not better than training from scratch: train the source longer (--source-steps).")
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_nnx.export import UnsupportedModelError
 from keras_nnx.export.dimensions import explore
 from keras_nnx.export.proof import reference as reference_module
 from keras_nnx.export.proof.probes import make_probes
@@ -61,3 +62,23 @@ def test_rounding_is_measured_in_float64_and_the_policies_come_back():
     assert widened["zero"].noise["mean"] > 1e-6
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert model.inputs[0].dtype == "float32"
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class OtherwiseWhereUnknown(keras.layers.Layer):
+    """Multiplies by another number where it does not know the length beforehand."""
+
+    def call(self, inputs):
+        return inputs * (1.0 if isinstance(keras.ops.shape(inputs)[1], int) else 1.002)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def test_a_model_that_computes_something_else_compiled_is_refused(export):
+    """The difference is no rounding of its own, which would widen what is allowed."""
+    inputs = keras.Input((None, 3), name="sequence")
+    model = keras.Model(inputs, OtherwiseWhereUnknown()(inputs))
+    with pytest.raises(UnsupportedModelError, match="between running step by step and compiled for unknown sizes"):
+        export(model)
+    assert export(model, input_signature=keras.Input((4, 3), name="sequence")).proven

@@ -21,6 +21,9 @@ _ALIKE = 1e-4
 _ROWS = 3
 _REPEATABLE = 1e-4
 """Threads that add in another order may move an answer by less than this, of its largest value."""
+_NOTABLE, _MANY_TIMES = 1e-4, 16
+"""Where compiling moves an answer by more than this share, and by as many times what its inputs' last bits do, it is
+looked into."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Reference:
 def make_references(program: Program, probes: list[Probe], seed: int = 0) -> list[Reference]:
     """Run the model on every probe: eagerly for the answer; compiled, and nudged in the last bits, for the noise."""
     random = np.random.default_rng(seed)
-    references = []
+    references, apart = [], []
     with float32_compute(program.model):
         compiled = traceable(program).get_concrete_function(tensor_specifications(program))
         for probe in probes:
@@ -51,9 +54,16 @@ def make_references(program: Program, probes: list[Probe], seed: int = 0) -> lis
             _refuse_two_shapes(program, outputs, same[1])
             _refuse_random(program, outputs, same[0])
             _refuse_random(program, same[1], _run(compiled, probe.inputs))
-            others = [same[1], *(_run(compiled, _nudged(probe.inputs, random)) for _ in range(2))]
+            nudged = [_run(compiled, _nudged(probe.inputs, random)) for _ in range(2)]
+            others = [same[1], *nudged]
             noise = {name: max(_movement(value, other[name]) for other in others) for name, value in outputs.items()}
             references.append(Reference(probe, outputs, noise))
+            if any(
+                _is_apart(value, same[1][name], [other[name] for other in nudged]) for name, value in outputs.items()
+            ):
+                apart.append(probe)
+    if apart:
+        _refuse_two_answers(program, apart)
     _refuse_empty_proof(program, references)
     return references
 
@@ -152,6 +162,34 @@ def _refuse_two_shapes(program: Program, eager: dict[str, np.ndarray], compiled:
                 f"run step by step, and {list(compiled[name].shape)} when TensorFlow compiles it for the sizes of the "
                 f"signature: narrow them with input_signature."
             )
+
+
+def _is_apart(eager: np.ndarray, compiled: np.ndarray, nudged: list[np.ndarray]) -> bool:
+    """Whether compiling moves an answer much further than its inputs' last bits do."""
+    scale = max(1.0, float(np.abs(eager[np.isfinite(eager)], dtype=np.float64).max(initial=0.0)))
+    by_rounding = max(_movement(compiled, other) for other in nudged)
+    return _movement(eager, compiled) > max(_NOTABLE * scale, _MANY_TIMES * by_rounding)
+
+
+def _refuse_two_answers(program: Program, probes: list[Probe]) -> None:
+    """Raise for a model that computes something else when it is compiled; no file could be right.
+
+    Without rounding, which float64 all but takes away, the two answers are the same if they are meant to be.
+    """
+    with float64_compute(program.model):
+        compiled = traceable(program).get_concrete_function(tensor_specifications(program))
+        for probe in probes:
+            eager, answer = (_run_or_none(function, probe.inputs) for function in (program.call, compiled))
+            for name, value in (eager or {}).items():
+                scale = max(1.0, float(np.abs(value[np.isfinite(value)], dtype=np.float64).max(initial=0.0)))
+                if answer is not None and _movement(value, answer[name]) > _NOTABLE / 4 * scale:
+                    shapes = {key: list(given.shape) for key, given in probe.inputs.items()}
+                    raise UnsupportedModelError(
+                        f"The output {name!r} of the model {program.model.name!r} differs by "
+                        f"{_movement(value, answer[name]):.1e} between running step by step and compiled for unknown "
+                        f"sizes, on inputs of the shapes {shapes}: a layer does something else where it does not know "
+                        f"a size beforehand. Narrow the sizes with input_signature."
+                    )
 
 
 def _refuse_random(program: Program, first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> None:
