@@ -60,16 +60,16 @@ def arguments_of(block: Any) -> dict[str, Any]:
 
 def make_attention(block: Any, name: str, seed: int | None, **more: Any) -> MultiHeadAttention:
     """Return an attention with the options of a block."""
-    arguments = {"dropout": block.dropout, **(block.attention_options or {}), **more}
-    return MultiHeadAttention(block.num_heads, seed=seed, name=name, dtype=block.dtype_policy, **arguments)
+    arguments = {"num_heads": block.num_heads, "dropout": block.dropout, "seed": seed}
+    options = {**(block.attention_options or {}), **more}
+    return MultiHeadAttention(name=name, dtype=block.dtype_policy, **{**arguments, **options})
 
 
 def make_feed_forward(block: Any, seed: int | None) -> FeedForward:
     """Return a feed-forward network with the options of a block."""
-    arguments = {"dropout": block.dropout, **(block.feed_forward_options or {})}
-    return FeedForward(
-        block.hidden_dim, block.activation, seed=seed, name="feed_forward", dtype=block.dtype_policy, **arguments
-    )
+    arguments = {"hidden_dim": block.hidden_dim, "activation": block.activation, "dropout": block.dropout, "seed": seed}
+    options = block.feed_forward_options or {}
+    return FeedForward(name="feed_forward", dtype=block.dtype_policy, **{**arguments, **options})
 
 
 def build_branch(block: Any, name: str, shape: tuple, seed: int | None, normalized: bool = True) -> None:

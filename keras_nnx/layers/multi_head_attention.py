@@ -105,6 +105,10 @@ class MultiHeadAttention(keras.layers.Layer):
             )
         self.causal, self.query_key_norm, self.use_bias = causal, query_key_norm, use_bias
         self.window = _checks.optional_positive_integer(_OWNER, "window", window)
+        if rotary is not None and not isinstance(rotary, dict):
+            raise ValueError(
+                f"MultiHeadAttention(rotary={rotary!r}) takes the options of a rotation, {{}} for its defaults."
+            )
         self.rotary = None if rotary is None else dict(rotary)
         self._rotation()
         self.dropout = _checks.probability(_OWNER, "dropout", dropout)

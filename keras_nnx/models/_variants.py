@@ -45,7 +45,7 @@ def with_patch(owner: str, variant: str | None) -> tuple[str | None, int | None]
     if variant is None or "/" not in str(variant):
         return variant, None
     name, _, size = str(variant).partition("/")
-    if not size.isdigit() or int(size) < 1:
+    if not size.isdecimal() or int(size) < 1:
         raise ValueError(f"{owner}(variant={variant!r}) needs the size of a patch behind the slash, such as 16.")
     return name, int(size)
 

@@ -124,3 +124,10 @@ def test_arguments_out_of_range_are_refused(arguments, message):
 def test_inputs_that_do_not_fit_are_refused(shape, message):
     with pytest.raises(ValueError, match=rf"(TransformerEncoderBlock|MultiHeadAttention) ?{message}"):
         TransformerEncoderBlock(2, 8)(keras.Input(shape))
+
+
+def test_options_go_before_the_arguments_that_they_name():
+    block = TransformerEncoderBlock(2, 16, feed_forward_options={"activation": "relu", "hidden_dim": 6})
+    block.build((None, 5, 8))
+    assert block.feed_forward.activation is keras.activations.relu
+    assert block.feed_forward.widen.units == 6

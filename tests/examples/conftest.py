@@ -29,6 +29,16 @@ def enlarge_photographs():
 
 
 @pytest.fixture(scope="session")
+def classify_digits():
+    return load_example("classify_digits")
+
+
+@pytest.fixture(scope="session")
+def transfer_learning():
+    return load_example("transfer_learning")
+
+
+@pytest.fixture(scope="session")
 def run_example(tmp_path_factory):
     """Run an example in a process and a folder of its own; return what it printed and the folder."""
 

@@ -154,6 +154,7 @@ def test_lora_trains_a_fraction_of_the_weights():
         ({"num_heads": 4, "num_key_value_heads": 3}, (), "divides 4"),
         ({"num_heads": 2, "window": 0}, (), "window=0"),
         ({"num_heads": 2, "rotary": {"bases": 2}}, (), "bases"),
+        ({"num_heads": 2, "rotary": True}, (), r"rotary=True\) takes the options of a rotation, {} for its defaults"),
         ({"num_heads": 4, "rotary": {}}, (TOKENS.shape,), "even"),
         ({"num_heads": 2}, ((2, 12),), "b t d"),
         ({"num_heads": 2}, (TOKENS.shape, (2, 5, None)), "last axis"),
