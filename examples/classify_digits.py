@@ -93,7 +93,7 @@ def draw(path: Path, pictures: np.ndarray, labels: np.ndarray, answers: np.ndarr
         else:
             panel.set_title(f"{answer}, is {truth}", fontsize=12, color="#c62828", fontweight="bold")
     panel, table = right.subplots(), confusion_matrix(labels, answers, len(names))
-    panel.imshow(table, cmap="Blues", vmax=1.3 * table.max())
+    panel.imshow(table, cmap="Blues", vmax=2 * table.max())
     for (row, column), count in np.ndenumerate(table):
         if count:
             colour = "black" if row == column else "#c62828"

@@ -37,7 +37,8 @@ def test_no_digit_is_in_two_parts(digits):
 
 def test_labels_are_places_among_the_values(transfer_learning, digits):
     batches = nnx.data.load("digits", augment="none").raw("test").as_numpy_iterator()
-    every = {picture[..., 0].astype(np.uint8).tobytes(): value for parts in batches for picture, value in zip(*parts)}
+    pairs = (pair for parts in batches for pair in zip(*parts, strict=True))
+    every = {picture[..., 0].astype(np.uint8).tobytes(): value for picture, value in pairs}
     for values in (transfer_learning.SOURCE, transfer_learning.TARGET):
         pictures, labels = digits["test", values]
         assert [every[picture.tobytes()] for picture in pictures] == [values[label] for label in labels]
@@ -125,8 +126,9 @@ def test_finish_fails_where_scratch_is_as_good(transfer_learning, capsys):
 
 @pytest.mark.slow
 @pytest.mark.multiprocess
+@pytest.mark.timeout(600)
 def test_a_short_source_is_enough_to_beat_scratch(run_example):
-    finished, out = run_example("transfer_learning", "--source-steps", 300, "--repeats", 1)
+    finished, out = run_example("transfer_learning", "--source-steps", 200, "--repeats", 1)
     assert finished.returncode == 0, finished.stderr
     carried, fresh = check(finished, out)
     assert carried > fresh + 10
@@ -152,7 +154,7 @@ def check(finished, out):
     assert found, finished.stderr
     verified = nnx.verify_export(out / "export")
     assert set(verified.artifacts) == {"saved_model", "onnx", "tflite"}
-    assert tuple(verified.signature.inputs[0].shape) == (32, 32, 3)
+    assert verified.signature.inputs[0].shape[1:] == (32, 32, 3)
     with Image.open(out / "transfer.png") as picture:
         assert min(picture.size) > 400
         assert len(picture.convert("RGB").getcolors(1 << 20)) > 1000
