@@ -264,9 +264,7 @@ def finish(scores: np.ndarray, shots: int) -> None:
     carried, fresh = scores.mean(axis=0)
     print(f"{shots} pictures a digit, mean of {len(scores)}: transfer {carried:.1%}; from scratch {fresh:.1%}")
     if carried <= fresh:
-        sys.exit(
-            "Transfer is not better than training from scratch: it needs a source that knows more (--source-steps, --source)."
-        )
+        sys.exit("Transfer is not better than training from scratch: take a source that knows more (--source-steps).")
 
 
 if __name__ == "__main__":

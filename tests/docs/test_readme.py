@@ -43,19 +43,7 @@ def test_commands_and_links_exist(readme):
             assert (ROOT / link).exists(), link
 
 
-@pytest.mark.multiprocess
-@pytest.mark.slow
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
-def test_examples_end_with_proven_artifacts(example, tmp_path):
-    environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path / "tfds")}
-    done = subprocess.run(
-        [sys.executable, str(example), "--epochs", "2", "--out", str(tmp_path / "out")],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert (tmp_path / "out" / "manifest.json").exists()
-    assert len(re.findall(r"float32 +proven", done.stdout)) == 3
+def test_every_example_is_in_the_readme_and_has_tests(example, readme):
+    assert f"python examples/{example.name}" in readme
+    assert (ROOT / "tests" / "examples" / f"test_{example.stem}.py").exists()
