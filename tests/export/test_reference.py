@@ -82,3 +82,15 @@ def test_a_model_that_computes_something_else_compiled_is_refused(export):
     with pytest.raises(UnsupportedModelError, match="between running step by step and compiled for unknown sizes"):
         export(model)
     assert export(model, input_signature=keras.Input((4, 3), name="sequence")).proven
+
+
+def test_real_inputs_that_are_told_apart_silence_the_note(export):
+    kernel = keras.initializers.Constant([[1e-6, 0, 0], [0, -1e-6, 0], [0, 0, 2e-6], [0, 0, 0]])
+    inputs = keras.Input((4,), name="x")
+    model = keras.Model(inputs, keras.layers.Dense(3, "softmax", kernel_initializer=kernel)(inputs))
+    alike = "answers all ordinary inputs alike"
+    assert any(alike in note for note in export(model, formats=("onnx",)).notes)
+    samples = np.eye(4, dtype="float32") * 1e7
+    assert not any(
+        alike in note for note in export(model, formats=("onnx",), calibration=samples, overwrite=True).notes
+    )

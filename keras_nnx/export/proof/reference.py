@@ -17,6 +17,8 @@ from keras_nnx.export.tracing import tensor_specifications, traceable
 
 CHAOS = 0.01
 """A model whose answer moves by more than this share of its largest value, when its inputs move in the last bits."""
+_REAL = ("ordinary", "samples")
+"""How the names of probes begin that are like real inputs: what was drawn, and what was given for calibration."""
 _ALIKE = 1e-4
 _ROWS = 3
 _REPEATABLE = 1e-4
@@ -123,7 +125,7 @@ def steady(program: Program, references: list[Reference]) -> tuple[list[Referenc
     """
     chaotic = {reference.probe.name for reference in references if _is_chaotic(reference)}
     kept = [reference for reference in references if reference.probe.name not in chaotic]
-    if not any(reference.probe.name.startswith(("ordinary", "samples")) for reference in kept):
+    if not any(reference.probe.name.startswith(_REAL) for reference in kept):
         raise UnsupportedModelError(
             f"The model {program.model.name!r} is chaotic: when its inputs move in the last bits, its answer moves by "
             f"more than {CHAOS:.0%}, so that no file can be told to be right. Pass calibration, a few batches of real "
@@ -133,9 +135,9 @@ def steady(program: Program, references: list[Reference]) -> tuple[list[Referenc
 
 
 def is_insensitive(references: list[Reference]) -> bool:
-    """Whether the answers to ordinary inputs are all alike, as those of many untrained models are."""
+    """Whether the answers to ordinary and to real inputs are all alike, as those of many untrained models are."""
     for name in references[0].outputs:
-        rows = [reference.outputs[name] for reference in references if reference.probe.name.startswith("ordinary")]
+        rows = [reference.outputs[name] for reference in references if reference.probe.name.startswith(_REAL)]
         rows = [row.astype(np.float64) for value in rows if value.ndim > 0 for row in value]
         same = [row for row in rows if row.shape == rows[0].shape]
         if len(same) < _ROWS:
