@@ -110,7 +110,3 @@ def from_file(model: keras.Model, **arguments: Any) -> keras.Model | None:
         return None
     prepares = any(layer.name == "pixel_normalization" for layer in model.layers)
     return getattr(keras.applications, f"ConvNeXt{size}")(weights=None, include_preprocessing=prepares, **arguments)
-
-
-def mend(source: keras.Model) -> None:
-    """Leave the network as its file has it."""

@@ -65,7 +65,8 @@ def _with_weights(model: keras.Model, family: Any, path: Path, found: dict[str, 
             continue
         left = _left_over(source, found)
         if left is None:
-            family.mend(source)
+            if hasattr(family, "mend"):
+                family.mend(source)
             return source
         failures.append(f"the file has {left}, too")
     raise MismatchError(f"{path.name!r} holds the weights of another network than {model.name!r}: {failures[-1]}")

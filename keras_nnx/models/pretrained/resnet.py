@@ -74,7 +74,3 @@ def from_file(model: keras.Model, **arguments: Any) -> keras.Model | None:
     if layers is None:
         return None
     return getattr(keras.applications, f"ResNet{layers}{'V2' if pre else ''}")(weights=None, **arguments)
-
-
-def mend(source: keras.Model) -> None:
-    """Leave the network as its file has it."""

@@ -137,7 +137,3 @@ def from_file(model: keras.Model, input_shape: Any, **arguments: Any) -> keras.M
         mlp_dim=blocks[0].hidden_dim,
         use_class_token=any(isinstance(layer, ClassToken) for layer in model.layers),
     )
-
-
-def mend(source: keras.Model) -> None:
-    """Leave the network as its file has it."""
