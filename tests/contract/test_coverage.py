@@ -33,7 +33,7 @@ PUBLIC = sorted(set().union(*map(layer_classes, ROOMS)), key=lambda layer: layer
 
 @pytest.mark.parametrize("layer", PUBLIC, ids=lambda layer: layer.__name__)
 def test_every_public_class_has_a_case(layer):
-    assert layer in {case.layer for case in CASES}, f"Add a case for {layer.__name__} to tests/contract/cases.py."
+    assert layer in {case.layer for case in CASES}, f"Add a case for {layer.__name__} to tests/contract/*_cases.py."
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
