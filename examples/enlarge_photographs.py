@@ -175,7 +175,7 @@ def read_options() -> argparse.Namespace:
     add("--epochs", type=positive, default=10, help="passes over the patches (default: %(default)s)")
     add("--patches", type=positive, default=3200, help="how many patches to train on (default: %(default)s)")
     add("--seed", type=positive, default=1, help="of patches, weights and order (default: %(default)s)")
-    add("--out", type=Path, default=Path("build/enlarge_photographs"), help="folder to write (default: %(default)s)")
+    add("--out", type=Path, default=Path("build/enlarge_photographs"), help="folder to write to (default: %(default)s)")
     return parser.parse_args()
 
 

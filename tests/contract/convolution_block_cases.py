@@ -94,6 +94,13 @@ CASES = (
         {"filters": 4, "interpolation": "nearest", "activation": "silu", "momentum": 0.5, "epsilon": 1e-4},
         label="nearest",
     ),
+    Case(
+        blocks.UNetDecoderBlock,
+        ((4, 3, 5), (8, 6, 3)),
+        {"filters": 4, "interpolation": "nearest"},
+        unknown=(1, 2),
+        label="nearest of any size",
+    ),
     Case(blocks.UNetEncoderBlock, ((8, 6, 3),), {"filters": 4}, unknown=(1, 2), silent=("convolution_1/bias",)),
     Case(blocks.UNetEncoderBlock, ((8, 6, 3),), {"filters": 4, "halve": False, "kernel_size": 5}, label="whole"),
 )

@@ -87,7 +87,9 @@ def load_pretrained(model: keras.Model, source: Any, skip_head: bool = False) ->
     if network is None:
         raise MismatchError(
             f"{getattr(whole, 'name', whole)!r} is no {family.NAME} of "
-            f"{'KerasHub' if family is vit else 'keras.applications'}, which {model.name!r} could take weights from."
+            f"{'KerasHub' if family is vit else 'keras.applications'}, which {model.name!r} could take weights from. "
+            f"Between two models of keras_nnx, set the weights of each layer of one name: "
+            f"model.get_layer(name).set_weights(other.get_layer(name).get_weights())."
         )
     plan = _plan(model, network, whole, family, skip_head)
     before = [ops.convert_to_numpy(item.variable) for item in plan.items]
