@@ -148,8 +148,8 @@ def main() -> None:
     answers = session.run(None, {"image": pictures})[0].argmax(axis=1)
     draw(options.out / "digits.png", pictures, labels, answers, data.info.labels)
     print(f"The answers and what is taken for what: {options.out / 'digits.png'}")
-    finish(labels, answers, np.asarray(model(pictures)).argmax(axis=1))
     print(f"for scale, the nearest training digit, pixel by pixel: {nearest_neighbour(data, pictures, labels):.1%}")
+    finish(labels, answers, np.asarray(model(pictures)).argmax(axis=1))
 
 
 def nearest_neighbour(data: nnx.data.DataPipelines, pictures: np.ndarray, labels: np.ndarray) -> float:

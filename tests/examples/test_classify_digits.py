@@ -51,6 +51,7 @@ def test_a_short_run_beats_the_majority_class(run_example, kind, epochs):
     reached = float(re.search(r"ONNX: (\d+\.\d)% of 270 test digits", finished.stdout)[1])
     majority = float(re.search(r"the majority class: (\d+\.\d)%", finished.stdout)[1])
     assert reached > 2 * majority
+    assert float(re.search(r"pixel by pixel: (\d+\.\d)%", finished.stdout)[1]) > 90
     verified = nnx.verify_export(out / "export")
     assert set(verified.artifacts) == {"saved_model", "onnx", "tflite"}
     with Image.open(out / "digits.png") as picture:
