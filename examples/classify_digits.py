@@ -154,8 +154,7 @@ def main() -> None:
 
 def nearest_neighbour(data: nnx.data.DataPipelines, pictures: np.ndarray, labels: np.ndarray) -> float:
     """Return how many pictures have the class of the nearest training digit: on 8 x 8 pixels, hard to beat."""
-    known = (np.concatenate(parts) for parts in zip(*data.raw("train").as_numpy_iterator(), strict=True))
-    seen, classes = known
+    seen, classes = (np.concatenate(parts) for parts in zip(*data.raw("train").as_numpy_iterator(), strict=True))
     nearest = KNeighborsClassifier(1).fit(seen.reshape(len(seen), -1), classes)
     return float(nearest.score(pictures.reshape(len(pictures), -1), labels))
 
