@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_nnx.export.interrupts import kept
 from keras_nnx.export.manifest import check_integrity, read_manifest, read_references
 from keras_nnx.export.proof.runtimes import Inputs, Runtime
 from keras_nnx.export.report import ExportReport, Latency
@@ -14,6 +15,7 @@ from keras_nnx.export.verify import open_runtime
 from keras_nnx.export.workers import borrowed_worker
 
 
+@kept()
 def benchmark_export(directory: str | Path, seconds: float = 2.0, threads: int = 1) -> ExportReport:
     """Measure the latency of every artifact of an export directory.
 

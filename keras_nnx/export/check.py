@@ -13,6 +13,7 @@ import keras
 from keras_nnx.export.arguments import FORMATS, Options, check_model
 from keras_nnx.export.engine import inference_only, program_of
 from keras_nnx.export.errors import ExportError, UnsupportedOperatorError
+from keras_nnx.export.interrupts import kept
 from keras_nnx.export.job import Job
 from keras_nnx.export.tracing import refuse_state
 from keras_nnx.export.workers import borrowed_worker
@@ -40,6 +41,7 @@ class Finding:
         return self.message
 
 
+@kept()
 def check_exportable(
     model: keras.Model, *, formats: Sequence[str] = FORMATS, input_signature: Any = None
 ) -> list[Finding]:

@@ -9,13 +9,12 @@ import fcntl
 import os
 import secrets
 import shutil
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from keras_nnx.export.errors import ExportError, OutputDirectoryError
+from keras_nnx.export.interrupts import held_back, kept
 
 _PARTIAL = "partial"
 _REPLACED = "replaced"
@@ -53,37 +52,18 @@ def staged_directory(directory: Path, *, overwrite: bool, foreign: Foreign) -> I
     except OSError as error:
         raise OutputDirectoryError(f"{directory} cannot be written: {error.strerror or error}.") from error
     try:
-        yield stage
+        with kept():
+            yield stage
         check_replaceable(directory, overwrite=overwrite, foreign=foreign)
-        with _interrupts_held_back():
+        with held_back():
             _publish(stage, directory)
     finally:
-        with _interrupts_held_back():
+        with held_back():
             shutil.rmtree(stage, ignore_errors=True)
             os.close(lock)
             for parent in missing:
                 with contextlib.suppress(OSError):  # it is not empty: the result, or something else, is in it
                     parent.rmdir()
-
-
-@contextlib.contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Let what would end the block early, Ctrl-C among it, have its effect at its end."""
-    if threading.current_thread() is not threading.main_thread():  # no other is interrupted, or may set a handler
-        yield
-        return
-    caught: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
-    for number in handlers:
-        signal.signal(number, lambda caught_number, _frame: caught.append(caught_number))
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        for late in dict.fromkeys(caught):
-            signal.raise_signal(late)
 
 
 @contextlib.contextmanager

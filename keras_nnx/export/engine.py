@@ -22,6 +22,7 @@ from keras_nnx.export.calibration import read_calibration
 from keras_nnx.export.dimensions import explore
 from keras_nnx.export.directories import staged_directory, writing_to
 from keras_nnx.export.errors import CalibrationError, SignatureError
+from keras_nnx.export.interrupts import kept
 from keras_nnx.export.job import Job
 from keras_nnx.export.loading import count_parameters
 from keras_nnx.export.lowering.control_flow import converted_calls, needs_conversion
@@ -38,6 +39,7 @@ from keras_nnx.export.workers import borrowed_worker
 _TOP1_WORTH_A_NOTE = 0.9
 
 
+@kept()
 def export_model(
     model: keras.Model,
     directory: str | Path,

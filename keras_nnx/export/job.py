@@ -16,6 +16,7 @@ from keras_nnx.export.arguments import Options
 from keras_nnx.export.benchmark import measure_latency
 from keras_nnx.export.conversion.saved_model import write_saved_model
 from keras_nnx.export.errors import InvalidArtifactError, ParityError, RuntimeFailureError, UnsupportedModelError
+from keras_nnx.export.interrupts import held_back
 from keras_nnx.export.manifest import ARTIFACT_NAMES, hash_files, versions
 from keras_nnx.export.proof.comparison import signal_to_noise
 from keras_nnx.export.proof.divergence import first_diverging_layer
@@ -93,7 +94,8 @@ class Job:
 
     def _convert(self, target: str, path: Path, *, compact: bool = True) -> None:
         self._write(target, path, compact)
-        release()
+        with held_back():
+            release()
 
     def _write(self, target: str, path: Path, compact: bool) -> None:
         if target == "saved_model":

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_nnx.export import inspection
 from keras_nnx.export.errors import ExportError, RuntimeFailureError
+from keras_nnx.export.interrupts import kept
 from keras_nnx.export.manifest import check_integrity, read_manifest, read_references
 from keras_nnx.export.proof.comparison import SQNR_FLOORS_DB, Parity, compare, compare_quantized
 from keras_nnx.export.proof.reference import Reference
@@ -19,6 +20,7 @@ from keras_nnx.export.signature import Signature
 from keras_nnx.export.workers import Worker, borrowed_worker
 
 
+@kept()
 def verify_export(directory: str | Path) -> ExportReport:
     """Check an export directory and prove its artifacts again.
 

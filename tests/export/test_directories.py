@@ -175,7 +175,7 @@ for turn in itertools.count():
     stand_in = tmp_path / "stand_in" / "keras_nnx" / "export"
     stand_in.mkdir(parents=True)
     source = Path(directories.__file__).parent
-    for name in ("directories.py", "errors.py"):
+    for name in ("directories.py", "errors.py", "interrupts.py"):
         (stand_in / name).symlink_to(source / name)
     target = tmp_path / "out" / "x"
     target.parent.mkdir()

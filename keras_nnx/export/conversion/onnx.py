@@ -24,6 +24,7 @@ from keras_nnx.export.conversion.onnx_canonical import canonicalize
 from keras_nnx.export.conversion.onnx_guards import guard
 from keras_nnx.export.conversion.onnx_handlers import HANDLERS
 from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
+from keras_nnx.export.interrupts import held_back
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering.graphs import FrozenGraph
 from keras_nnx.export.signature import Signature, TensorSignature
@@ -77,7 +78,8 @@ def convert_to_onnx(
     outputs = [frozen.outputs[spec.name] for spec in signature.outputs]
     proto, weights = _translate(model, frozen, inputs, outputs)
     del frozen
-    release()
+    with held_back():
+        release()
     _refuse_untranslated(model, proto)
     _name_interface(proto, signature, inputs, outputs)
     if compact:

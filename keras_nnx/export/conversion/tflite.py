@@ -15,6 +15,7 @@ from keras_nnx.export._worker import release
 from keras_nnx.export.conversion.saved_model import write_frozen_saved_model
 from keras_nnx.export.conversion.tflite_interface import declare_output_shapes
 from keras_nnx.export.errors import REPLACE_THE_LAYER, ConverterCrashError, UnsupportedOperatorError
+from keras_nnx.export.interrupts import held_back
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.lowering.graphs import FrozenGraph
 from keras_nnx.export.signature import Program
@@ -43,7 +44,8 @@ def convert_to_tflite(
         source = Path(folder, "saved_model")
         write_frozen_saved_model(program, frozen, source)
         frozen = dataclasses.replace(frozen, weights={})
-        release()
+        with held_back():
+            release()
         try:
             worker.call(
                 "convert_tflite",
