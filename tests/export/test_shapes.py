@@ -2,6 +2,7 @@
 
 import keras
 import pytest
+import tensorflow as tf
 
 import keras_nnx as nnx
 from keras_nnx.export.conversion.onnx_passes import _broadcast
@@ -96,3 +97,36 @@ def test_sizes_that_have_to_be_multiples_are_found(factor, tmp_path):
 
     model = functional(keras.Input((None, 2)), Blocks())
     assert nnx.export_model(model, tmp_path / "x", formats=("saved_model",)).signature.dynamic_dimensions
+
+
+def twice(x):
+    repeated = tf.repeat(x, 2, axis=1)
+    sizes = tf.shape(repeated)
+    return tf.reshape(repeated, [sizes[0], sizes[1], sizes[2], 4])
+
+
+WORKED_OUT = {
+    "repeated": lambda x: keras.ops.repeat(keras.ops.repeat(x, 2, axis=1), 3, axis=2),
+    "repeated, then reshaped by its own sizes": twice,
+    "padded by its size": lambda x: tf.pad(x, tf.stack([[0, 0], [tf.shape(x)[1] // 2, 1], [1, 1], [0, 0]])),
+    "padded with ones by its size": lambda x: tf.pad(
+        x, tf.stack([[0, 0], [1, tf.shape(x)[1]], [0, 0], [0, 0]]), constant_values=1
+    ),
+    "reflected by its size": lambda x: tf.pad(
+        x, tf.stack([[0, 0], [0, tf.shape(x)[1] // 2], [0, 0], [0, 0]]), mode="REFLECT"
+    ),
+    "all that is left": lambda x: tf.slice(x, [0, tf.shape(x)[1] // 2, 0, 0], [-1, -1, -1, 4]),
+}
+
+
+@pytest.mark.parametrize("name", WORKED_OUT)
+def test_a_convolution_knows_its_channels_where_other_sizes_are_worked_out(name, tmp_path):
+    class WorkedOut(layers.Layer):
+        def call(self, inputs):
+            return WORKED_OUT[name](inputs)
+
+        def compute_output_shape(self, shape):
+            return (shape[0], None, None, 4)
+
+    model = functional(keras.Input((None, None, 4)), WorkedOut(), layers.Conv2D(3, 3, padding="same"))
+    assert nnx.export_model(model, tmp_path / "x", formats=("onnx", "tflite")).proven

@@ -49,22 +49,40 @@ _HELD_BY = {
 
 
 class CarefulBackToBack(BackToBackOptimizer):
-    """Does what its base does, but drops a cast before another one only if the cast changes no value."""
+    """Does what its base does, but drops a cast before another one only if the cast changes no value.
+
+    Of two reshapes, it drops the first only if the second copies no size that the first one made.
+    """
 
     def _optimize_at_current_graph_level(self, graph: Any) -> Any:
         rules = back_to_back_optimizer._func_map
-        casts = rules.pop(("Cast",))
+        taken = {key: rules.pop(key) for key in (("Cast",), ("Reshape",))}
         try:
             graph = super()._optimize_at_current_graph_level(graph)
         finally:
-            rules["Cast",] = casts
+            rules.update(taken)
         for node in graph.get_nodes():
-            if node.type == "Cast" and node.inputs[0] is not None and node.inputs[0].type == "Cast":
-                source = node.inputs[0].input[0]
-                before, between = graph.get_dtype(source), node.inputs[0].get_attr("to").i
-                if before == between or between in _HELD_BY.get(before, ()):
-                    graph.replace_input(node, node.input[0], source, 0)
+            before = node.inputs[0] if node.input else None
+            if before is not None and node.type == before.type and self._is_needless(graph, before, node):
+                graph.replace_input(node, node.input[0], before.input[0], 0)
         return graph
+
+    @staticmethod
+    def _is_needless(graph: Any, before: Any, node: Any) -> bool:
+        if node.type == "Cast":
+            source, between = graph.get_dtype(before.input[0]), before.get_attr("to").i
+            return source == between or between in _HELD_BY.get(source, ())
+        if node.type == "Reshape":
+            copied = _copied_sizes(node)
+            return copied is not None and copied <= (_copied_sizes(before) or set())
+        return False
+
+
+def _copied_sizes(reshape: Any) -> set[int] | None:
+    """Return the axes whose size a reshape takes from its input, which a 0 says; None if that is not known."""
+    if not reshape.inputs[1].is_const():
+        return None
+    return {axis for axis, size in enumerate(reshape.inputs[1].get_tensor_value()) if size == 0}
 
 
 class OrderedMerges(MergeDuplicatedNodesOptimizer):

@@ -14,6 +14,7 @@ from keras_nnx.export.lowering.decompositions import (
     reductions,
     resizing,
     segments,
+    sizes,
     slicing,
     trigonometry,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "reductions",
     "resizing",
     "segments",
+    "sizes",
     "slicing",
     "trigonometry",
 ]
