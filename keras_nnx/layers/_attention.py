@@ -22,12 +22,12 @@ def attend(
     Args:
         query: `(b, n, t, d)`.
         key: `(b, m, s, d)`, where `m` divides `n`: as many queries share a head of keys.
-        value: `(b, m, s, e)`.
+        value: `(b, s, m, e)`.
         visible: What each query may see, of a shape that goes with `(b, n, t, s)`; None for everything.
         drop: Applied to the weights before they are used.
 
     Returns:
-        `(b, n, t, e)`, and the weights `(b, n, t, s)` before `drop`.
+        `(b, t, n, e)`, and the weights `(b, n, t, s)` before `drop`.
 
     Source:
         Vaswani et al., "Attention Is All You Need" (2017), equation 1; Ainslie et al., "GQA" (2023).
@@ -43,8 +43,10 @@ def attend(
     used = ops.cast(weights, value.dtype)
     used = used if drop is None else drop(used)
     if heads == groups:
-        return ops.matmul(used, value), weights
-    return _ungroup(ops.matmul(_group(used, groups), value), heads, ops.shape(query)[2]), weights
+        # In this order Keras hands the equation on as it is, and XLA forms its gradient without turning the weights.
+        return ops.einsum("bsne,bnts->btne", value, used), weights
+    outputs = _ungroup(ops.matmul(_group(used, groups), turned(value)), heads, ops.shape(query)[2])
+    return turned(outputs), weights
 
 
 def shares(scores: Any) -> Any:
@@ -57,6 +59,11 @@ def _hidden(scores: Any, visible: Any) -> Any:
     if keras.backend.standardize_dtype(scores.dtype) in ("float16", "bfloat16"):
         scores = ops.cast(scores, "float32")
     return scores if visible is None else ops.where(visible, scores, ops.cast(_MASKED, scores.dtype))
+
+
+def turned(x: Any) -> Any:  # b t n d -> b n t d
+    """Return `x` with the heads before the tokens, or the other way around."""
+    return ops.transpose(x, (0, 2, 1, 3))
 
 
 def _group(x: Any, groups: int) -> Any:  # b n t d -> b m n/m*t d

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_nnx import _checks
 from keras_nnx._registration import register
-from keras_nnx.layers._attention import attend
+from keras_nnx.layers._attention import attend, turned
 from keras_nnx.layers._chunked_attention import attend_in_chunks
 from keras_nnx.layers._low_rank import projection
 from keras_nnx.layers._visibility import visible_positions
@@ -182,7 +182,7 @@ class MultiHeadAttention(keras.layers.Layer):
             query, key = self.query_norm(query), self.key_norm(key)
         if self.rotary is not None:
             query, key = self.rotation(query), self.rotation(key)
-        query, key, value = (ops.transpose(x, (0, 2, 1, 3)) for x in (query, key, value))
+        query, key = turned(query), turned(key)  # b n t d
         padding = own_mask if context is None else context_mask
         near: dict[str, Any] = {"causal": self.causal, "window": self.window}
         if self.chunk_size is None:
@@ -195,9 +195,8 @@ class MultiHeadAttention(keras.layers.Layer):
             self._check_chunks(attention_mask, return_scores)
             batch, heads, length, size = ops.shape(query)
             query = ops.reshape(query, (batch, self._groups, heads // self._groups, length, size))
-            outputs = attend_in_chunks(query, key, value, padding, chunk=self.chunk_size, **near)
-            outputs = ops.reshape(outputs, (batch, heads, length, size))
-        outputs = ops.transpose(outputs, (0, 2, 1, 3))  # b t n d
+            outputs = attend_in_chunks(query, key, turned(value), padding, chunk=self.chunk_size, **near)
+            outputs = turned(ops.reshape(outputs, (batch, heads, length, size)))
         outputs = ops.reshape(outputs, (*_outer(inputs), self.num_heads * outputs.shape[-1]))
         outputs = self.output_projection(outputs)
         return (outputs, scores) if return_scores else outputs
