@@ -33,7 +33,7 @@ def kept() -> Iterator[None]:
     """Raise at the end of the block the interruption that it lost.
 
     What a handler raises while Python runs a finalizer is printed and dropped. TensorFlow has finalizers on every
-    traced function, so that one Ctrl-C in a few would not end an export.
+    traced function, so that now and then a Ctrl-C would not end an export.
     """
     raised: list[BaseException] = []
 
