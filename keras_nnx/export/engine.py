@@ -124,40 +124,55 @@ def export_model(
     ):
         refuse_state(read)
         samples = read_calibration(calibration, read.signature)
-        if precision == "int8" and samples is None:
-            raise CalibrationError(
-                'precision="int8" needs calibration: pass a few batches of real inputs (on the command line, '
-                "--calibration)."
-            )
-        check_labels(read, options.labels)
-        exploration = explore(read, samples)
-        program = exploration.program
-        probes = make_probes(exploration, samples, many=precision != "float32")
-        references, chaotic = steady(program, make_references(program, probes))
-        job = Job(program, stage, options, worker, samples, references)
-        # Backwards: what a child process has run of a SavedModel stays in its memory, and the converter needs the most.
-        made = {name: job.make(name) for name in reversed(FORMATS) if name in formats}
-        artifacts = {name: made[name] for name in FORMATS if name in made}
-        report = ExportReport(
-            directory=stage,
-            model=model.name,
-            parameters=count_parameters(model),
-            precision=precision,
-            signature=program.signature,
-            labels=options.labels,
-            metadata=options.metadata,
-            versions=versions(),
-            artifacts=artifacts,
-            notes=(
-                *_notes(model, artifacts, precision, references, chaotic),
-                *_of_labels(program, options),
-                *job.notes,
-            ),
+        job = Job(read, stage, options, worker, samples)
+        report = export_program(job, formats)
+    return moved(report, Path(directory))
+
+
+def export_program(job: Job, formats: Sequence[str]) -> ExportReport:
+    """Find out what the program of a job takes, make and prove its artifacts, and write what binds them together."""
+    read, options, samples, stage = job.program, job.options, job.samples, job.stage
+    if options.precision == "int8" and samples is None:
+        raise CalibrationError(
+            'precision="int8" needs calibration: pass a few batches of real inputs (on the command line, '
+            "--calibration)."
         )
-        write_manifest(stage, report, job.references, options)
-    final = Path(directory)
-    moved = {name: dataclasses.replace(row, path=final / ARTIFACT_NAMES[name]) for name, row in artifacts.items()}
-    return dataclasses.replace(report, directory=final, artifacts=moved)
+    check_labels(read, options.labels)
+    exploration = explore(read, samples)
+    job.program = program = exploration.program
+    probes = make_probes(exploration, samples, many=options.precision != "float32")
+    if job.stream is not None:
+        probes.insert(0, job.stream.step)
+    job.references, chaotic = steady(program, make_references(program, probes))
+    # Backwards: what a child process has run of a SavedModel stays in its memory, and the converter needs the most.
+    made = {name: job.make(name) for name in reversed(FORMATS) if name in formats}
+    artifacts = {name: made[name] for name in FORMATS if name in made}
+    report = ExportReport(
+        directory=stage,
+        model=program.model.name,
+        parameters=count_parameters(program.model),
+        precision=options.precision,
+        signature=program.signature,
+        labels=options.labels,
+        metadata=options.metadata,
+        versions=versions(),
+        artifacts=artifacts,
+        notes=(
+            *_notes(program.model, artifacts, options.precision, job.references, chaotic),
+            *_of_labels(program, options),
+            *job.notes,
+        ),
+    )
+    write_manifest(stage, report, job.references, options)
+    return report
+
+
+def moved(report: ExportReport, directory: Path) -> ExportReport:
+    """Return the report for the same files in another directory."""
+    rows = {
+        name: dataclasses.replace(row, path=directory / ARTIFACT_NAMES[name]) for name, row in report.artifacts.items()
+    }
+    return dataclasses.replace(report, directory=directory, artifacts=rows)
 
 
 @contextlib.contextmanager

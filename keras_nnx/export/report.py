@@ -41,7 +41,9 @@ class Artifact:
         float_operators: In an int8 file, those that compute in float.
         kept_in_float: In an int8 file, the layers that were left out of it to reach the floor, the costliest first.
         parity: How its answers compare to the model's; None if the proof was not asked for.
-        latency_ms: How long a call takes; None if the proof was not asked for.
+        stream: Of a step model, how its answers to sequences in chunks compare to the model's answers to the whole:
+            proven in float32, measured (`bound="measured"`) in lower precision; else None.
+        latency_ms: How long a call takes, which of a step model is one step; None if the proof was not asked for.
     """
 
     format: str
@@ -55,6 +57,7 @@ class Artifact:
     kept_in_float: tuple[str, ...] = ()
     parity: Parity | None = None
     latency_ms: Latency | None = None
+    stream: Parity | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields in types that JSON knows; the path is its last part."""
@@ -122,6 +125,7 @@ class ExportReport:
                     "path": directory / ARTIFACT_NAMES[name],
                     "kept_in_float": tuple(row["kept_in_float"]),
                     "parity": Parity(**row["parity"]) if row["parity"] else None,
+                    "stream": Parity(**row["stream"]) if row.get("stream") else None,
                     "latency_ms": Latency(**row["latency_ms"]) if row["latency_ms"] else None,
                 }
             )
