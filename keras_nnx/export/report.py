@@ -10,6 +10,9 @@ from typing import Any
 from keras_nnx.export.proof.comparison import Parity
 from keras_nnx.export.signature import Signature
 
+STREAMING = "streaming"
+"""The key under which the metadata say how to feed a step model."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
@@ -98,6 +101,19 @@ class ExportReport:
         parities = [artifact.parity for artifact in self.artifacts.values()]
         return bool(parities) and all(parity is not None and parity.passed for parity in parities)
 
+    @property
+    def streaming(self) -> dict[str, Any] | None:
+        """How to feed a step model, as `export_streaming` says in the metadata; None of other exports."""
+        return self.metadata.get(STREAMING)
+
+    @property
+    def timed_call(self) -> str:
+        """What a call is whose time is given: a step, or a chunk of a fixed number of them; `""` of other exports."""
+        if self.streaming is None:
+            return ""
+        chunk = self.streaming["chunk"]
+        return "step" if chunk in (None, 1) else f"{chunk} steps"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report in types that JSON knows."""
         return {
@@ -170,7 +186,7 @@ class ExportReport:
         console = Console(width=110, color_system=None, file=None, record=False)
         with console.capture() as capture:
             console.print(f"{self.model}, {self.precision}, in {self.directory}", highlight=False, markup=False)
-            console.print(artifact_table(list(self.artifacts.values())))
+            console.print(artifact_table(list(self.artifacts.values()), timed_call=self.timed_call))
             for note in self.notes:
                 console.print(note, highlight=False, markup=False)
         return capture.get().rstrip()

@@ -16,7 +16,7 @@ from keras_nnx.export.streaming.sequences import TIME
 
 Arrays = dict[str, np.ndarray]
 
-LEAST_STEPS = 48
+LEAST_STEPS = 40
 """Of the sequences that are cut, unless a model looks back further than a third of that."""
 _MOST_SINGLE = 96
 _MOST_PREFIXES = 10

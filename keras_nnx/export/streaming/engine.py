@@ -22,16 +22,13 @@ from keras_nnx.export.job import Job
 from keras_nnx.export.manifest import foreign_entry
 from keras_nnx.export.proof.comparison import TOLERANCE
 from keras_nnx.export.proof.probes import make_probes
-from keras_nnx.export.report import ExportReport
+from keras_nnx.export.report import STREAMING, ExportReport
 from keras_nnx.export.streaming.program import StepProgram, step_program
 from keras_nnx.export.streaming.rehearsal import Rehearsal
 from keras_nnx.export.streaming.samples import check_length, step_samples
 from keras_nnx.export.streaming.sequences import sequences_of
 from keras_nnx.export.tracing import refuse_state
 from keras_nnx.export.workers import borrowed_worker
-
-METADATA = "streaming"
-"""The key under which the metadata say how to feed a step model."""
 
 
 @kept()
@@ -92,7 +89,8 @@ def export_streaming(
     Example:
         >>> import tempfile, keras, numpy as np, onnxruntime
         >>> import keras_nnx as nnx
-        >>> model = keras.Sequential([keras.Input((None, 4), name="sound"), keras.layers.LSTM(3, return_sequences=True)])
+        >>> memory = keras.layers.LSTM(3, return_sequences=True)
+        >>> model = keras.Sequential([keras.Input((None, 4), name="sound"), memory])
         >>> sound = np.random.default_rng(0).standard_normal((1, 50, 4)).astype("float32")
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     report = nnx.export_streaming(model, folder + "/step", formats=("onnx",))
@@ -130,8 +128,10 @@ def export_streaming(
         _rehearsed(model, input_signature, calibration, chunk, options) as (step, rehearsal, samples),
     ):
         refuse_state(step.program)
-        described = dataclasses.replace(options, metadata={**given, METADATA: _described(step, rehearsal)})
-        job = Job(step.program, stage, described, worker, samples, stream=rehearsal)
+        described = dataclasses.replace(options, metadata={**given, STREAMING: _described(step, rehearsal)})
+        job = Job(
+            step.program, stage, described, worker, samples, notes=_notes(step, rehearsal, options), stream=rehearsal
+        )
         report = export_program(job, formats)
     return moved(report, Path(directory))
 
@@ -139,9 +139,9 @@ def export_streaming(
 def _check(chunk: int | None, metadata: dict[str, Any]) -> None:
     if chunk is not None and (type(chunk) is not int or chunk < 1):
         raise ValueError(f"chunk={chunk!r} is no number of steps: pass 1 or more, or None for chunks of any length.")
-    if METADATA in metadata:
+    if STREAMING in metadata:
         raise ValueError(
-            f"metadata has the key {METADATA!r}, under which the export writes how to feed the step model: take another."
+            f"metadata has the key {STREAMING!r}, which is that of how to feed the step model: take another."
         )
 
 
@@ -167,6 +167,23 @@ def _rehearsed(
         if met is None and options.precision in ("float16", "int8_dynamic"):
             met = rehearsal.ordinary
         yield step, rehearsal, None if met is None else step_samples(step, met)
+
+
+def _notes(step: StepProgram, rehearsal: Rehearsal, options: Options) -> list[str]:
+    count, first = f"{step.chunk} steps" if step.chunk else "any number of steps", step.states[0]
+    feeding = (
+        f"A call takes {count} and {len(step.states)} states; {first.next_name!r} goes into the next call as "
+        f"{first.name!r}, and so on, as metadata[{STREAMING!r}] lists."
+    )
+    if not options.verify:
+        return [feeding]
+    if options.precision == "float32":
+        return [feeding, f"Sequences of {rehearsal.steps} steps, cut {rehearsal.ways}, give what they give as a whole."]
+    measured = (
+        f"In {options.precision} states carry errors from call to call: single calls were held to the floor; how far "
+        f"sequences of {rehearsal.steps} steps in chunks are from the whole was measured, and not proven to be little."
+    )
+    return [feeding, measured]
 
 
 def _described(step: StepProgram, rehearsal: Rehearsal) -> dict[str, Any]:

@@ -146,7 +146,7 @@ class Tape:
         return call, self._places.get(len(self.calls) - 1)
 
     def _take(self, place: Place, inputs: Any, dtype: Any) -> list[Any]:
-        """Return the states of a call with as many rows as its inputs have, which fails if they are of another batch."""
+        """Return the states of a call, with as many rows as its inputs have: those of another batch fail."""
         rows = tf.shape(inputs)[0] if inputs.shape[0] is None else inputs.shape[0]
         taken = []
         for state in place.states:

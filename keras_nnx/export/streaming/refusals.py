@@ -150,9 +150,11 @@ def _watched(model: keras.Model, record: list[Tap]) -> Iterator[None]:
                 result = before(*arguments, **more)
             finally:
                 stack.pop()
-            for tensor in [] if quiet else tf.nest.flatten(result):
-                if isinstance(tensor, tf.Tensor) and tensor.dtype.is_floating:
-                    record.append(((*stack, layer), np.asarray(tensor, np.float64)))
+            record.extend(
+                ((*stack, layer), np.asarray(tensor, np.float64))
+                for tensor in ([] if quiet else tf.nest.flatten(result))
+                if isinstance(tensor, tf.Tensor) and tensor.dtype.is_floating
+            )
             return result
 
         return call

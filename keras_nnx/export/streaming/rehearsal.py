@@ -13,7 +13,7 @@ from keras_nnx.export.errors import ExportError, ParityError, RuntimeFailureErro
 from keras_nnx.export.lowering.layers import float32_compute
 from keras_nnx.export.proof.comparison import Parity, compare, signal_to_noise_db
 from keras_nnx.export.proof.probes import Probe, make_probes
-from keras_nnx.export.proof.reference import Reference, make_references, steady, with_more_noise
+from keras_nnx.export.proof.reference import make_references, steady, with_more_noise
 from keras_nnx.export.proof.runtimes import Runtime
 from keras_nnx.export.signature import Program
 from keras_nnx.export.streaming.chunks import Arrays, Case, cut, over_time, sequence_steps
@@ -23,6 +23,8 @@ from keras_nnx.export.streaming.sequences import TIME
 from keras_nnx.export.tracing import tensor_specifications, traceable
 
 _USUAL = ("ordinary", "samples")
+_PROBES = (*_USUAL, "masked", "wide")
+"""How the names of the sequences begin that are cut; single calls are proven on more."""
 
 
 class Rehearsal:
@@ -41,11 +43,11 @@ class Rehearsal:
         self._program = step
         self._tolerance = tolerance
         probes = make_probes(dataclasses.replace(exploration, sizes=_sizes(step, exploration)), _trimmed(step, samples))
-        references, _ = steady(step.whole, make_references(step.whole, probes))
-        self._references = references
+        kept = [probe for probe in probes if probe.name.startswith(_PROBES)]
+        self._references, _ = steady(step.whole, make_references(step.whole, kept))
         self._noise_is_complete = False
         self._prefix = compiled(step.whole)
-        self._cases = cut(step, references, self._prefix)
+        self._cases: list[Case] = []
         self._timed = over_time(step)
 
     @property
@@ -66,14 +68,23 @@ class Rehearsal:
         """The number of steps of the sequences."""
         return sequence_steps(self._program)
 
+    @property
+    def ways(self) -> str:
+        """In which ways they were cut."""
+        return ", ".join(dict.fromkeys(case.name.split(", ", 1)[1] for case in self._cases))
+
     def in_keras(self) -> None:
         """Compare the chunks with the whole in Keras itself.
 
         Raises:
             UnsupportedModelError: If they differ, naming the layer that makes them.
         """
-        function = compiled(self._program.program)
+        for spec in self._program.whole.signature.outputs:
+            if any(isinstance(size, str) and size not in ("batch", TIME) for size in spec.shape):
+                refuse(self._program, self._references, f"the output {spec} has not one answer for each step.")
         try:
+            self._cases = cut(self._program, self._references, self._prefix)
+            function = compiled(self._program.program)
             answers = [[self._fed(function, case)] for case in self._cases]
             self._compare("keras", answers)
         except ParityError as error:
