@@ -19,7 +19,7 @@ from keras_nnx.export.arguments import (
     plain_metadata,
 )
 from keras_nnx.export.calibration import read_calibration
-from keras_nnx.export.dimensions import explore
+from keras_nnx.export.dimensions import Exploration, explore
 from keras_nnx.export.directories import staged_directory, writing_to
 from keras_nnx.export.errors import CalibrationError, SignatureError
 from keras_nnx.export.interrupts import kept
@@ -136,8 +136,14 @@ def export_model(
     return moved(report, Path(directory))
 
 
-def export_program(job: Job, formats: Sequence[str]) -> ExportReport:
-    """Find out what the program of a job takes, make and prove its artifacts, and write what binds them together."""
+def export_program(job: Job, formats: Sequence[str], exploration: Exploration | None = None) -> ExportReport:
+    """Make and prove the artifacts of a job, and write what binds them together.
+
+    Args:
+        job: What to make.
+        formats: In which formats.
+        exploration: What the program takes, where that is known; else it is found out.
+    """
     read, options, samples, stage = job.program, job.options, job.samples, job.stage
     if options.precision == "int8" and samples is None:
         raise CalibrationError(
@@ -145,7 +151,7 @@ def export_program(job: Job, formats: Sequence[str]) -> ExportReport:
             "--calibration)."
         )
     check_labels(read, options.labels)
-    exploration = explore(read, samples)
+    exploration = explore(read, samples) if exploration is None else exploration
     job.program = program = exploration.program
     probes = make_probes(exploration, samples, many=options.precision != "float32")
     if job.stream is not None:

@@ -40,8 +40,9 @@ _WRITE_NOTHING = "Nothing was written: leave this format out, or change the laye
 class Stream(Protocol):
     """What is proven of a step model beyond its single calls."""
 
-    step: Probe
-    """One step, whose time is taken."""
+    @property
+    def step(self) -> Probe:
+        """One step, whose time is taken."""
 
     def prove(self, target: str, precision: str, runtime: Runtime) -> Parity:
         """Feed sequences in chunks, and return how the answers compare to those to the whole."""

@@ -101,7 +101,7 @@ def _chunkings(step: StepProgram, steps: int, random: np.random.Generator) -> di
     single = min(steps, _MOST_SINGLE)
     uneven: list[int] = []
     while (left := steps - sum(uneven)) > 0:
-        uneven.append(int(min(left, random.integers(1, max(3, steps // 3)))))
+        uneven.append(min(left, int(random.integers(1, max(3, steps // 3)))))
     return {
         "at once": [steps],
         "step by step": [1] * single + ([steps - single] if steps > single else []),

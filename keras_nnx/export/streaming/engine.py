@@ -23,10 +23,11 @@ from keras_nnx.export.manifest import foreign_entry
 from keras_nnx.export.proof.comparison import TOLERANCE
 from keras_nnx.export.proof.probes import make_probes
 from keras_nnx.export.report import STREAMING, ExportReport
-from keras_nnx.export.streaming.program import StepProgram, step_program
+from keras_nnx.export.streaming.program import step_program
+from keras_nnx.export.streaming.refusals import refuse_one_length
 from keras_nnx.export.streaming.rehearsal import Rehearsal
 from keras_nnx.export.streaming.samples import check_length, step_samples
-from keras_nnx.export.streaming.sequences import sequences_of
+from keras_nnx.export.streaming.sequences import TIME, sequences_of
 from keras_nnx.export.tracing import refuse_state
 from keras_nnx.export.workers import borrowed_worker
 
@@ -42,6 +43,7 @@ def export_streaming(
     calibration: Any = None,
     chunk: int | None = None,
     sqnr_floor_db: float | None = None,
+    recurrent: str = "auto",
     opset: int | None = None,
     allow_flex: bool = False,
     labels: Sequence[str] | None = None,
@@ -70,6 +72,7 @@ def export_streaming(
         calibration: Batches of whole sequences, from which chunks and states are made.
         chunk: The steps of each chunk, for runtimes that take fixed sizes only. Default: one step or more.
         sqnr_floor_db: As in `export_model`, of single calls.
+        recurrent: As in `export_model`, but in TFLite `"fused"` cannot be: that operator gives no states.
         opset: As in `export_model`.
         allow_flex: As in `export_model`.
         labels: As in `export_model`.
@@ -118,6 +121,7 @@ def export_streaming(
         metadata=given,
         tolerance=TOLERANCE if tolerance is None else tolerance,
         verify=verify,
+        recurrent=recurrent,
     )
     check_options(options)
     with (
@@ -125,14 +129,13 @@ def export_streaming(
         staged_directory(Path(directory), overwrite=overwrite, foreign=foreign_entry) as stage,
         inference_only(model),
         borrowed_worker() as worker,
-        _rehearsed(model, input_signature, calibration, chunk, options) as (step, rehearsal, samples),
+        _rehearsed(model, input_signature, calibration, chunk, options) as (rehearsal, samples),
     ):
+        step = rehearsal.program
         refuse_state(step.program)
-        described = dataclasses.replace(options, metadata={**given, STREAMING: _described(step, rehearsal)})
-        job = Job(
-            step.program, stage, described, worker, samples, notes=_notes(step, rehearsal, options), stream=rehearsal
-        )
-        report = export_program(job, formats)
+        described = dataclasses.replace(options, metadata={**given, STREAMING: _described(rehearsal)})
+        job = Job(step.program, stage, described, worker, samples, notes=_notes(rehearsal, options), stream=rehearsal)
+        report = export_program(job, formats, rehearsal.takes)
     return moved(report, Path(directory))
 
 
@@ -148,13 +151,15 @@ def _check(chunk: int | None, metadata: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def _rehearsed(
     model: keras.Model, input_signature: Any, calibration: Any, chunk: int | None, options: Options
-) -> Iterator[tuple[StepProgram, Rehearsal, dict[str, np.ndarray] | None]]:
-    """Yield the step program, what it is proven on, and real inputs of it; inside, the model stays as it was read."""
+) -> Iterator[tuple[Rehearsal, dict[str, np.ndarray] | None]]:
+    """Yield a model rehearsed in chunks, and real inputs of its step program; inside, it stays as it was read."""
     with sequences_of(model, input_signature) as sequences:
         samples = read_calibration(calibration, sequences.program.signature)
         exploration = explore(sequences.program, samples)
-        probes = make_probes(exploration)[: len(exploration.sizes)]
-        step = step_program(sequences, exploration.program, probes, chunk)
+        if len({sizes[TIME] for sizes in exploration.sizes}) == 1:
+            first = make_probes(exploration)[0].inputs
+            refuse_one_length(exploration.program, first, sequences.names)
+        step = step_program(sequences, exploration, chunk)
         check_length(step, samples)
         rehearsal = Rehearsal(step, exploration, samples, options.tolerance)
         rehearsal.in_keras()
@@ -166,10 +171,11 @@ def _rehearsed(
         met = samples
         if met is None and options.precision in ("float16", "int8_dynamic"):
             met = rehearsal.ordinary
-        yield step, rehearsal, None if met is None else step_samples(step, met)
+        yield rehearsal, None if met is None else step_samples(step, met)
 
 
-def _notes(step: StepProgram, rehearsal: Rehearsal, options: Options) -> list[str]:
+def _notes(rehearsal: Rehearsal, options: Options) -> list[str]:
+    step = rehearsal.program
     count, first = f"{step.chunk} steps" if step.chunk else "any number of steps", step.states[0]
     feeding = (
         f"A call takes {count} and {len(step.states)} states; {first.next_name!r} goes into the next call as "
@@ -186,8 +192,9 @@ def _notes(step: StepProgram, rehearsal: Rehearsal, options: Options) -> list[st
     return [feeding, measured]
 
 
-def _described(step: StepProgram, rehearsal: Rehearsal) -> dict[str, Any]:
+def _described(rehearsal: Rehearsal) -> dict[str, Any]:
     """Return what a client has to know to feed a step model."""
+    step = rehearsal.program
     return {
         "sequences": list(step.sequences),
         "axis": 1,

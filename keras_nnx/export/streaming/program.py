@@ -10,15 +10,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_nnx.export.dimensions import BATCHES, Exploration
 from keras_nnx.export.errors import UnsupportedModelError
 from keras_nnx.export.lowering.layers import float32_compute
-from keras_nnx.export.proof.probes import Probe
+from keras_nnx.export.proof.probes import Probe, make_probes
 from keras_nnx.export.signature import Program, Signature
 from keras_nnx.export.streaming.memory import Call, Tape
 from keras_nnx.export.streaming.sequences import TIME, Sequences
 from keras_nnx.export.streaming.states import Place, State
 
 _ALIKE = 1e-6
+_FIRST_STEPS, _SECOND_STEPS = 4, 7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +46,15 @@ class StepProgram:
         """For each state, the output of one call that is its input in the next."""
         return {state.name: state.next_name for state in self.states}
 
+    def takes(self, whole: Exploration) -> Exploration:
+        """Return what the step program takes: any chunk, and the values that the model takes as a whole."""
+        first = {**whole.sizes[0], TIME: _FIRST_STEPS}
+        sizes = [first, *({**first, **other} for other in ({"batch": BATCHES[1]}, {TIME: _SECOND_STEPS}))]
+        names = self.program.signature.dynamic_dimensions
+        fitting = [{name: size for name, size in entry.items() if name in names} for entry in sizes]
+        distinct = [entry for index, entry in enumerate(fitting) if entry not in fitting[:index]]
+        return dataclasses.replace(whole, program=self.program, sizes=tuple(distinct))
+
     @property
     def memory(self) -> int:
         """The steps that all causal convolutions together look back."""
@@ -54,26 +65,21 @@ class StepProgram:
         return {state.name: state.start(batch) for state in self.states}
 
 
-def step_program(sequences: Sequences, whole: Program, probes: list[Probe], chunk: int | None) -> StepProgram:
+def step_program(sequences: Sequences, exploration: Exploration, chunk: int | None) -> StepProgram:
     """Find what the layers of a model remember, and make it inputs and outputs.
 
     Args:
         sequences: The model.
-        whole: Its program, with dimensions that were found to be equal named alike.
-        probes: Inputs of several lengths to find it on.
+        exploration: What it takes.
         chunk: The steps of a chunk; None for any number.
 
     Raises:
         UnsupportedModelError: If a layer cannot be fed in chunks, with the reason.
     """
+    whole = exploration.program
+    probes = make_probes(exploration)[: len(exploration.sizes)][-2:]  # they differ in the batch, and in the steps
+    lengths, batches = zip(*(probe.inputs[sequences.names[0]].shape[1::-1] for probe in probes), strict=True)
     observed = [_observe(whole, probe) for probe in probes]
-    lengths = [probe.inputs[sequences.names[0]].shape[1] for probe in probes]
-    batches = [probe.inputs[sequences.names[0]].shape[0] for probe in probes]
-    if len(set(lengths)) == 1:
-        raise UnsupportedModelError(
-            f"The model {whole.model.name!r} takes sequences of {lengths[0]} steps only, and a stream has any number: "
-            f"leave out the layers that need to know the length."
-        )
     taken = {spec.name for spec in (*whole.signature.inputs, *whole.signature.outputs)}
     places: dict[int, Place] = {}
     if len({len(calls) for calls in observed}) > 1:
@@ -82,7 +88,7 @@ def step_program(sequences: Sequences, whole: Program, probes: list[Probe], chun
             f"they cannot be told apart: let a recurrent layer go over the steps."
         )
     for index, calls in enumerate(zip(*observed, strict=True)):
-        if [call.shape[1] for call in calls] != lengths:
+        if tuple(call.shape[1] for call in calls) != lengths:
             continue  # it goes over another axis than time
         _refuse(calls)
         if calls[0].final:
@@ -125,7 +131,7 @@ def _refuse(calls: tuple[Call, ...]) -> None:
                     )
 
 
-def _place(calls: tuple[Call, ...], batches: list[int], batch: int | str, taken: set[str]) -> Place:
+def _place(calls: tuple[Call, ...], batches: tuple[int, ...], batch: int | str, taken: set[str]) -> Place:
     layer = calls[0].layer
     base = re.sub(r"\W+", "_", layer.name, flags=re.ASCII).strip("_") or "layer"
     base = base if base[0].isalpha() else f"layer_{base}"

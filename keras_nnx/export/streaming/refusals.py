@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras_nnx.export.errors import UnsupportedModelError
 from keras_nnx.export.lowering.layers import float32_compute, replaced_calls
 from keras_nnx.export.proof.reference import Reference
+from keras_nnx.export.signature import Program
 from keras_nnx.export.streaming.chunks import pieces_of
 from keras_nnx.export.streaming.memory import Tape
 from keras_nnx.export.streaming.program import StepProgram
@@ -50,16 +51,43 @@ def refuse(step: StepProgram, references: list[Reference], reason: str) -> NoRet
     Raises:
         UnsupportedModelError: Naming the first layer that does, if it can be told.
     """
-    layer = _first_different(step, references[0].probe.inputs)
-    if layer is None:
+    model = step.whole.model
+    stack = _first_different(step, references[0].probe.inputs)
+    if stack is None:
         where, remedy = "", "No layer by itself differs: it is what the model does with their answers."
     else:
-        where, remedy = f" at the layer {layer.path!r} ({type(layer).__name__})", _remedy(layer)
+        where, remedy = f" at the layer {_path(model, stack)!r} ({type(stack[-1]).__name__})", _remedy(stack[-1])
     raise UnsupportedModelError(
-        f"The model {step.whole.model.name!r} cannot be fed in chunks: its answer to a sequence in chunks is not that "
-        f"to the whole{where}. {remedy} Or export it for whole sequences with export_model. (Found out in Keras: "
-        f"{reason})"
+        f"The model {model.name!r} cannot be fed in chunks: its answer to a sequence in chunks is not that to the "
+        f"whole{where}. {remedy} Or export it for whole sequences with export_model. (Found out in Keras: {reason})"
     )
+
+
+def refuse_one_length(whole: Program, inputs: dict[str, np.ndarray], sequences: tuple[str, ...]) -> NoReturn:
+    """Raise for a model that runs on `inputs`, and fails on sequences of any other length.
+
+    Raises:
+        UnsupportedModelError: Naming the layer that fails, or the one before it that made something of all steps.
+    """
+    steps = inputs[sequences[0]].shape[1]
+    longer = {
+        name: np.concatenate([value, value[:, :1]], axis=1) if name in sequences else value
+        for name, value in inputs.items()
+    }
+    taps = _taps(whole, whole.call, inputs)
+    failed = len(_taps(whole, whole.call, longer))
+    stacks = [stack for stack, _ in taps[max(0, failed - 1) : failed + 1]]
+    stack = next((stack for stack in stacks if "Flatten" in type(stack[-1]).__name__), stacks[-1] if stacks else None)
+    where = "" if stack is None else f", which the layer {_path(whole.model, stack)!r} needs"
+    remedy = "Build it for any." if stack is None else _remedy(stack[-1])
+    raise UnsupportedModelError(
+        f"The model {whole.model.name!r} takes sequences of {steps} steps only{where}; a stream has any number. "
+        f"{remedy}"
+    )
+
+
+def _path(model: keras.Model, stack: tuple[keras.layers.Layer, ...]) -> str:
+    return "/".join([model.name, *(layer.name for layer in stack)])
 
 
 def _remedy(layer: keras.layers.Layer) -> str:
@@ -71,25 +99,31 @@ def _remedy(layer: keras.layers.Layer) -> str:
     )
 
 
-def _first_different(step: StepProgram, inputs: dict[str, np.ndarray]) -> keras.layers.Layer | None:
-    """Return the layer whose answers to chunks first differ from those to the whole; the outermost that is known."""
+def _first_different(step: StepProgram, inputs: dict[str, np.ndarray]) -> tuple[keras.layers.Layer, ...] | None:
+    """Return the layer, with those it lies in, whose answers to chunks first differ; the outermost that is known."""
     steps = _STEPS if step.chunk is None else step.chunk * 3
     given = {name: value[:, :steps] if name in step.sequences else value for name, value in inputs.items()}
     steps = given[step.sequences[0]].shape[1]
     lengths = [step.chunk] * (steps // step.chunk) if step.chunk else [steps // 2, 1, steps - steps // 2 - 1]
-    whole = _taps(step, functools.partial(_observed, step), given)
+    whole = _taps(step.whole, functools.partial(_observed, step), given)
     chunks: list[list[Tap]] = []
     states: dict[str, Any] = {}
     for piece in pieces_of(step, given, lengths):
         answers: dict[str, Any] = {}
-        chunks.append(_taps(step, step.program.call, {**states, **piece}, answers))
-        states = {name: answers[output] for name, output in step.feeds.items() if output in answers}
-        if len(states) < len(step.feeds):
-            break
+        chunks.append(_taps(step.whole, step.program.call, {**states, **piece}, answers))
+        if not answers:
+            return _outermost(whole[min(len(chunks[-1]), len(whole) - 1)][0])
+        states = {name: answers[output] for name, output in step.feeds.items()}
     for index, (stack, expected) in enumerate(whole):
         if any(index >= len(taps) for taps in chunks) or not _same(expected, [taps[index][1] for taps in chunks]):
-            return next((layer for layer in stack if _is_known(layer)), stack[-1])
+            return _outermost(stack)
     return None
+
+
+def _outermost(stack: tuple[keras.layers.Layer, ...]) -> tuple[keras.layers.Layer, ...]:
+    """Return the stack down to the outermost layer that is known, or all of it."""
+    known = (index for index, layer in enumerate(stack) if _is_known(layer))
+    return stack[: next(known, len(stack)) + 1]
 
 
 def _observed(step: StepProgram, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -123,13 +157,13 @@ def _put_together(expected: np.ndarray, received: list[np.ndarray]) -> np.ndarra
     return received[-1]
 
 
-def _taps(step: StepProgram, call: Any, inputs: dict[str, Any], answers: dict[str, Any] | None = None) -> list[Tap]:
+def _taps(program: Program, call: Any, inputs: dict[str, Any], answers: dict[str, Any] | None = None) -> list[Tap]:
     """Return what the layers answer, in the order in which they do, with the layers that they were called in.
 
     A layer that fails ends the list.
     """
     record: list[Tap] = []
-    with float32_compute(step.whole.model), _watched(step.whole.model, record), contextlib.suppress(Exception):
+    with float32_compute(program.model), _watched(program.model, record), contextlib.suppress(Exception):
         found = call({name: tf.constant(value) for name, value in inputs.items()})
         if answers is not None:
             answers.update(found)

@@ -40,7 +40,8 @@ class Rehearsal:
     def __init__(
         self, step: StepProgram, exploration: Exploration, samples: dict[str, np.ndarray] | None, tolerance: float
     ) -> None:
-        self._program = step
+        self.program = step
+        self.takes = step.takes(exploration)
         self._tolerance = tolerance
         probes = make_probes(dataclasses.replace(exploration, sizes=_sizes(step, exploration)), _trimmed(step, samples))
         kept = [probe for probe in probes if probe.name.startswith(_PROBES)]
@@ -54,9 +55,9 @@ class Rehearsal:
     def step(self) -> Probe:
         """One step (or one chunk of the fixed size) at the start of a sequence, whose time is taken."""
         first = self._references[0].probe.inputs
-        steps = self._program.chunk or 1
-        begun = {name: value[:, :steps] if name in self._program.sequences else value for name, value in first.items()}
-        return Probe("step", {**begun, **self._program.start(len(first[self._program.sequences[0]]))})
+        steps = self.program.chunk or 1
+        begun = {name: value[:, :steps] if name in self.program.sequences else value for name, value in first.items()}
+        return Probe("step", {**begun, **self.program.start(len(first[self.program.sequences[0]]))})
 
     @property
     def ordinary(self) -> Arrays:
@@ -66,7 +67,7 @@ class Rehearsal:
     @property
     def steps(self) -> int:
         """The number of steps of the sequences."""
-        return sequence_steps(self._program)
+        return sequence_steps(self.program)
 
     @property
     def ways(self) -> str:
@@ -79,26 +80,26 @@ class Rehearsal:
         Raises:
             UnsupportedModelError: If they differ, naming the layer that makes them.
         """
-        for spec in self._program.whole.signature.outputs:
+        for spec in self.program.whole.signature.outputs:
             if any(isinstance(size, str) and size not in ("batch", TIME) for size in spec.shape):
-                refuse(self._program, self._references, f"the output {spec} has not one answer for each step.")
+                refuse(self.program, self._references, f"the output {spec} has not one answer for each step.")
         try:
-            self._cases = cut(self._program, self._references, self._prefix)
-            function = compiled(self._program.program)
+            self._cases = cut(self.program, self._references, self._prefix)
+            function = compiled(self.program.program)
             answers = [[self._fed(function, case)] for case in self._cases]
             self._compare("keras", answers)
         except ParityError as error:
-            refuse(self._program, self._references, str(error))
+            refuse(self.program, self._references, str(error))
         except ExportError:
             raise
         except Exception as error:  # noqa: BLE001  (whatever a layer raises on a chunk, it does not take it)
-            refuse(self._program, self._references, f"it fails on a part of a sequence: {error}")
+            refuse(self.program, self._references, f"it fails on a part of a sequence: {error}")
 
     def prove(self, target: str, precision: str, runtime: Runtime) -> Parity:
         """Feed the sequences to a runtime in chunks, and return how the answers compare to those to the whole."""
         pieces = [piece for case in self._cases for piece in case.pieces]
         try:
-            results = iter(runtime.run(pieces, self._program.feeds))
+            results = iter(runtime.run(pieces, self.program.feeds))
         except ExportError:
             raise
         except Exception as error:
@@ -115,7 +116,7 @@ class Rehearsal:
     def _fed(self, function: Any, case: Case) -> Arrays:
         answers: list[Arrays] = []
         for piece in case.pieces:
-            states = {name: answers[-1][output] for name, output in self._program.feeds.items() if answers}
+            states = {name: answers[-1][output] for name, output in self.program.feeds.items() if answers}
             answers.append(function({**states, **piece}))
         return case.assembled(answers, self._timed)
 
@@ -126,8 +127,8 @@ class Rehearsal:
             if self._noise_is_complete:
                 raise
             self._noise_is_complete = True
-            self._references = with_more_noise(self._program.whole, self._references)
-            self._cases = cut(self._program, self._references, self._prefix)
+            self._references = with_more_noise(self.program.whole, self._references)
+            self._cases = cut(self.program, self._references, self._prefix)
             return self._compare(target, answers)
 
     def _measure(self, answers: list[list[Arrays]]) -> Parity:
