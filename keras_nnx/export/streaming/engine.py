@@ -16,7 +16,7 @@ from keras_nnx.export.calibration import read_calibration
 from keras_nnx.export.dimensions import explore
 from keras_nnx.export.directories import staged_directory, writing_to
 from keras_nnx.export.engine import export_program, inference_only, moved
-from keras_nnx.export.errors import UnsupportedModelError
+from keras_nnx.export.errors import ConverterCrashError, UnsupportedModelError
 from keras_nnx.export.interrupts import kept
 from keras_nnx.export.job import Job
 from keras_nnx.export.manifest import foreign_entry
@@ -55,9 +55,10 @@ def export_streaming(
     """Export a model to be fed in chunks, with all that it remembers as inputs and outputs.
 
     For live audio, sensors and the like: recurrent layers and causal convolutions over axis 1, the time, of any model.
-    A call takes a chunk and the states, and gives the answers to the chunk and the states after it, which go into the
-    next call. At the start of a sequence the states are zeros, unless the report says otherwise. An output without an
-    axis of time is the answer to the sequence so far. Inputs that are no sequences are passed with every chunk.
+    A call takes a chunk of one step or more and the states, and gives the answers to the chunk and the states after
+    it, which go into the next call. At the start of a sequence the states are zeros, unless the report says otherwise.
+    An output without an axis of time is the answer to the sequence so far. Inputs that are no sequences are passed
+    with every chunk. States of another shape fail in each runtime: they need a row for each sequence of the chunk.
 
     In float32, sequences cut in several ways are proven to give in each runtime what the model answers to the whole;
     in lower precision, single calls are held to the floor, and how far a whole sequence is off is measured. A model
@@ -135,8 +136,23 @@ def export_streaming(
         refuse_state(step.program)
         described = dataclasses.replace(options, metadata={**given, STREAMING: _described(rehearsal)})
         job = Job(step.program, stage, described, worker, samples, notes=_notes(rehearsal, options), stream=rehearsal)
-        report = export_program(job, formats, rehearsal.takes)
+        with _advised(options, chunk):
+            report = export_program(job, formats, rehearsal.takes)
     return moved(report, Path(directory))
+
+
+@contextlib.contextmanager
+def _advised(options: Options, chunk: int | None) -> Iterator[None]:
+    """Say what to do where the quantiser of LiteRT gives up on a loop over steps."""
+    try:
+        yield
+    except ConverterCrashError as error:
+        if options.precision != "int8" or chunk is not None:
+            raise
+        raise ConverterCrashError(
+            f"{error} A loop over any number of steps may be what it cannot quantise: pass chunk=, the steps of each "
+            f"chunk, so that they are written out; or export in another precision."
+        ) from error
 
 
 def _check(chunk: int | None, metadata: dict[str, Any]) -> None:

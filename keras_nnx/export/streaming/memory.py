@@ -150,7 +150,8 @@ class Tape:
         rows = tf.shape(inputs)[0] if inputs.shape[0] is None else inputs.shape[0]
         taken = []
         for state in place.states:
-            tensor = tf.reshape(self._states[state.name], [rows, *state.rest])
+            given = _checked(self._states[state.name], [rows // state.groups, *state.shape], state.name)
+            tensor = tf.reshape(given, [rows, *state.rest])
             tensor.set_shape([inputs.shape[0], *state.rest])
             taken.append(tf.cast(tensor, dtype))
         return taken
@@ -162,6 +163,17 @@ class Tape:
         if place is not None:
             for state, tensor in zip(place.states, final, strict=True):
                 self.after[state.next_name] = state.packed(tensor)
+
+
+def _checked(state: Any, shape: list[Any], name: str) -> Any:
+    """Return a state; of another shape, TensorFlow says so rather than let one row stand for all.
+
+    The other runtimes find out by the reshape behind, and drop the assertion.
+    """
+    found = tf.shape(state)
+    said = f"The state {name} has to have one row for each sequence of the chunk. Its shape, and the one needed:"
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(found == shape), [said, found, shape])]):
+        return tf.identity(state)
 
 
 def _initial_state(layer: Any, sequences: Any) -> Any:
