@@ -26,7 +26,7 @@ def SequenceClassifier(
     mask_value: float | None = None,
     block_options: dict[str, Any] | None = None,
     include_top: bool = True,
-    pooling: str | None = "last",
+    pooling: str | None = "avg",
     classifier_activation: Any = "softmax",
     name: str = "sequence_classifier",
 ) -> keras.Model:
@@ -39,8 +39,8 @@ def SequenceClassifier(
         vocabulary_size: Number of tokens. Default: the input is features.
         units: Size of the state in each block.
         cell: `"lstm"` or `"gru"`.
-        bidirectional: Whether each block reads the sequence from its end too. The last step of one such block has seen
-            all in one direction and itself in the other: pool by `"avg"`, `"max"` or attention then.
+        bidirectional: Whether each block reads the sequence from its end too. From that end its last step has seen
+            itself alone: `pooling="last"` makes little of it.
         dim: Size of the vectors that tokens or features become. Default: the first of `units`.
         dropout: Fraction of embedded values, and of features of each block, dropped in training, in [0, 1).
         mask_zero: Whether the token 0 is padding.

@@ -42,7 +42,8 @@ def SequenceForecaster(
             Default: none, but one number.
         units: Size of the state in each block.
         cell: `"lstm"` or `"gru"`.
-        bidirectional: Whether each block reads the series from its end too.
+        bidirectional: Whether each block reads the series from its end too. From that end its last step has seen itself
+            alone: pool otherwise then.
         dim: Size of the vectors that the features become. Default: the first of `units`.
         dropout: Fraction of embedded values, and of features of each block, dropped in training, in [0, 1).
         mask_value: Steps whose features all equal it are padding. Default: there is none.
