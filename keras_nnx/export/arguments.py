@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_nnx.export.errors import ExportError
+from keras_nnx.export.lowering.recurrence.plans import MODES
 from keras_nnx.export.proof.comparison import TOLERANCE
 from keras_nnx.export.signature import Program
 
@@ -31,6 +32,7 @@ class Options:
         metadata: What the caller wants kept.
         tolerance: Allowed difference in float32.
         verify: Whether artifacts are run.
+        recurrent: How recurrence is written: one of `MODES`.
     """
 
     precision: str = "float32"
@@ -41,6 +43,7 @@ class Options:
     metadata: dict[str, Any] = dataclasses.field(default_factory=dict)
     tolerance: float = TOLERANCE
     verify: bool = True
+    recurrent: str = "auto"
 
 
 def check_model(owner: str, model: Any, formats: Sequence[str]) -> None:
@@ -60,6 +63,8 @@ def check_options(options: Options) -> None:
     """Raise unless the options have a meaning."""
     if options.precision not in PRECISIONS:
         raise ValueError(f"precision={options.precision!r} is not understood: this version knows {PRECISIONS}.")
+    if options.recurrent not in MODES:
+        raise ValueError(f"recurrent={options.recurrent!r} is not understood: pass one of {MODES}.")
     tolerance, floor = options.tolerance, options.sqnr_floor_db
     if not (isinstance(tolerance, float | int) and 0 < tolerance < 1):
         raise ValueError(f"tolerance={tolerance!r} has to be over 0 and under 1.")

@@ -49,6 +49,7 @@ def export_model(
     input_signature: Any = None,
     calibration: Any = None,
     sqnr_floor_db: float | None = None,
+    recurrent: str = "auto",
     opset: int | None = None,
     allow_flex: bool = False,
     labels: Sequence[str] | None = None,
@@ -76,6 +77,11 @@ def export_model(
         sqnr_floor_db: The least ratio of signal to quantisation noise that you accept, in decibels. In `"int8"`, the
             fewest layers are kept in float for it to hold, and the report names them. Default: 10, and 30 in
             `"float16"`; under it the export fails.
+        recurrent: How recurrent layers are written. `"loop"`, for any number of steps; `"fused"`, as one operator for
+            each layer: ONNX has them for LSTM, GRU and SimpleRNN, TFLite for an LSTM and a batch of known size;
+            `"unroll"`, all steps written out, which have to be of a known number. `"auto"` takes ONNX's operators
+            where they exist, and in TFLite a loop, or in int8 all steps if their number is known. The report says
+            what became of each layer.
         opset: The ONNX opset, from 18 to the newest that ONNX Runtime runs. Default: the oldest that has all
             operators of the most compact form, at most 23.
         allow_flex: Whether a TFLite file may hold operators of TensorFlow where there is no builtin one. No runtime
@@ -113,6 +119,7 @@ def export_model(
         metadata=plain_metadata(metadata),
         tolerance=TOLERANCE if tolerance is None else tolerance,
         verify=verify,
+        recurrent=recurrent,
     )
     check_options(options)
     with (

@@ -17,6 +17,8 @@ from keras_nnx.export.benchmark import measure_latency
 from keras_nnx.export.conversion.saved_model import write_saved_model
 from keras_nnx.export.errors import InvalidArtifactError, ParityError, RuntimeFailureError, UnsupportedModelError
 from keras_nnx.export.interrupts import held_back
+from keras_nnx.export.lowering.graphs import FrozenGraph
+from keras_nnx.export.lowering.recurrence import Plan
 from keras_nnx.export.manifest import ARTIFACT_NAMES, hash_files, versions
 from keras_nnx.export.proof.comparison import signal_to_noise
 from keras_nnx.export.proof.divergence import first_diverging_layer
@@ -106,7 +108,7 @@ class Job:
 
             proto = convert_to_onnx(
                 self.program.model,
-                trace(self.program, target),
+                self._traced(target),
                 self.program.signature,
                 self.options.opset,
                 compact=compact,
@@ -115,9 +117,14 @@ class Job:
         else:
             from keras_nnx.export.conversion.tflite import convert_to_tflite
 
-            convert_to_tflite(
-                self.program, trace(self.program, target), path, self.worker, allow_flex=self.options.allow_flex
-            )
+            convert_to_tflite(self.program, self._traced(target), path, self.worker, allow_flex=self.options.allow_flex)
+
+    def _traced(self, target: str) -> FrozenGraph:
+        plan = Plan(target, self.options.recurrent, self.options.precision)
+        frozen = trace(self.program, target, plan)
+        if (note := plan.note()) and note not in self.notes:
+            self.notes.append(note)
+        return frozen
 
     def _properties(self) -> dict[str, Any]:
         """Return what an ONNX file says about itself."""

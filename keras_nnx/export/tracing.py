@@ -15,6 +15,7 @@ from keras_nnx.export.lowering import own as _own  # noqa: F401  (decorators fil
 from keras_nnx.export.lowering import stock as _stock  # noqa: F401
 from keras_nnx.export.lowering.graphs import FrozenGraph, Table, needed_operations
 from keras_nnx.export.lowering.layers import float32_compute, lowered_layers
+from keras_nnx.export.lowering.recurrence import Plan, lowered_recurrence
 from keras_nnx.export.lowering.rewriting import rewrite
 from keras_nnx.export.lowering.weights import Variable
 from keras_nnx.export.signature import Program
@@ -32,9 +33,20 @@ def traceable(program: Program) -> tf.types.experimental.PolymorphicFunction:
     return tf.function(program.call, autograph=False)
 
 
-def trace(program: Program, target: str) -> FrozenGraph:
-    """Trace `program` with the lowerings for `target`, put the values of its variables in, decompose its operators."""
-    with float32_compute(program.model), lowered_layers(program.model, target) as failed:
+def trace(program: Program, target: str, recurrent: Plan | None = None) -> FrozenGraph:
+    """Trace `program` with the lowerings for `target`, put the values of its variables in, decompose its operators.
+
+    Args:
+        program: The model.
+        target: `"onnx"` or `"tflite"`.
+        recurrent: How recurrence is written; it learns what each recurrent layer became.
+    """
+    plan = Plan(target) if recurrent is None else recurrent
+    with (
+        float32_compute(program.model),
+        lowered_recurrence(program.model, plan),
+        lowered_layers(program.model, target) as failed,
+    ):
         try:
             traced = tf.compat.v1.wrap_function(program.call, [tensor_specifications(program)])
         except Exception as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras_nnx.export.conversion.onnx_recurrence import recurrence
+
 
 def select(context: Any, node: Any, _name: str, _arguments: Any) -> None:
     """Choose: tf2onnx multiplies by 0 and 1 and adds, which makes NaN of what is infinite where it is not chosen."""
@@ -68,4 +70,5 @@ HANDLERS: dict[str, tuple[Any, list[Any]]] = {
     "TopKV2": (largest, []),
     "Conv2DBackpropInput": (transposed_convolution, []),
     "Conv3DBackpropInputV2": (transposed_convolution, []),
+    "CudnnRNNV3": (recurrence, []),
 }

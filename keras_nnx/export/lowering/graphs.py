@@ -10,6 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 _COMPLEX64 = tf.complex64.as_datatype_enum
+NOTE = "_keras_nnx"
+"""The attribute of an operation in which a lowering leaves what its target has to know."""
 _FLOAT = tf.compat.v1.AttrValue(type=tf.float32.as_datatype_enum)
 
 
@@ -70,7 +72,9 @@ def axis_size(x: tf.Tensor, axis: int) -> tf.Tensor:
 
 def copied(operation: tf.Operation, inputs: Sequence[tf.Tensor], *, real: bool = False) -> Sequence[tf.Tensor]:
     """Write an operation again; `real` makes one over complex numbers one over real ones."""
-    attributes = {key: value for key, value in operation.node_def.attr.items() if not key.startswith("_")}
+    attributes = {
+        key: value for key, value in operation.node_def.attr.items() if not key.startswith("_") or key == NOTE
+    }
     if real:
         attributes = {key: _FLOAT if value.type == _COMPLEX64 else value for key, value in attributes.items()}
     graph: Any = tf.compat.v1.get_default_graph()

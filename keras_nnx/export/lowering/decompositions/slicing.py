@@ -85,7 +85,21 @@ def roll(operation: tf.Operation, x: tf.Tensor, shift: tf.Tensor, axis: tf.Tenso
     return [x]
 
 
-@register_decomposition("XlaDynamicUpdateSlice", targets=("onnx", "tflite"))
+_UPDATED = (tf.float32, tf.int32, tf.int64, tf.bool, tf.int8)
+"""What TFLite's own operator takes."""
+
+
+@register_decomposition("XlaDynamicUpdateSlice", targets=("tflite",))
+def update_slice_in_tflite(
+    operation: tf.Operation, x: tf.Tensor, update: tf.Tensor, start: tf.Tensor
+) -> list[tf.Tensor]:
+    """Keep what TFLite has an operator for."""
+    if x.dtype in _UPDATED and x.shape.rank is not None:
+        return NotImplemented
+    return list(update_slice(operation, x, update, start))
+
+
+@register_decomposition("XlaDynamicUpdateSlice", targets=("onnx",))
 def update_slice(operation: tf.Operation, x: tf.Tensor, update: tf.Tensor, start: tf.Tensor) -> list[tf.Tensor]:
     """Choose between the old values and the new ones, moved to their place, by the position."""
     rank = x.shape.rank

@@ -1,0 +1,120 @@
+"""What the recurrent cells of Keras compute, read off a cell: its gates, weights and activations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+_KINDS = {keras.layers.LSTMCell: "LSTM", keras.layers.GRUCell: "GRU", keras.layers.SimpleRNNCell: "RNN"}
+_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+Step = Callable[[tf.Tensor, Sequence[tf.Tensor]], tuple[tf.Tensor, list[tf.Tensor]]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Gates:
+    """A cell of Keras.
+
+    Args:
+        kind: `"LSTM"`, `"GRU"` or `"RNN"`.
+        units: The width of the states.
+        kernel: d gates*u; the gates in the order of Keras.
+        recurrent_kernel: u gates*u.
+        input_bias: gates*u.
+        recurrent_bias: gates*u; only a GRU that resets after its product has one.
+        activation: Of what is remembered.
+        recurrent_activation: Of the gates.
+        reset_after: Whether a GRU resets after its product.
+    """
+
+    kind: str
+    units: int
+    kernel: tf.Tensor
+    recurrent_kernel: tf.Tensor
+    input_bias: tf.Tensor
+    recurrent_bias: tf.Tensor | None
+    activation: Callable[[Any], Any]
+    recurrent_activation: Callable[[Any], Any] | None
+    reset_after: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many gates there are."""
+        return _GATES[self.kind]
+
+    @property
+    def states(self) -> int:
+        """How many states there are."""
+        return 2 if self.kind == "LSTM" else 1
+
+    def project(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Multiply the inputs of all steps at once: b t d -> b t gates*u."""
+        return tf.linalg.matmul(inputs, self.kernel) + self.input_bias
+
+    def step(self) -> Step:
+        """Return what one step does with projected inputs and the states."""
+        return {"LSTM": self._lstm, "GRU": self._gru, "RNN": self._simple}[self.kind]
+
+    def _lstm(self, inputs: tf.Tensor, states: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        assert self.recurrent_activation is not None
+        hidden, carry = states
+        into, forget, candidate, out = tf.split(inputs + tf.linalg.matmul(hidden, self.recurrent_kernel), 4, axis=-1)
+        carry = self.recurrent_activation(forget) * carry + self.recurrent_activation(into) * self.activation(candidate)
+        hidden = self.recurrent_activation(out) * self.activation(carry)
+        return hidden, [hidden, carry]
+
+    def _gru(self, inputs: tf.Tensor, states: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        assert self.recurrent_activation is not None
+        (hidden,) = states
+        if self.reset_after:
+            products = tf.linalg.matmul(hidden, self.recurrent_kernel)
+            if self.recurrent_bias is not None:
+                products += self.recurrent_bias
+            update, reset = self._opened(inputs[:, : 2 * self.units] + products[:, : 2 * self.units])
+            candidate = inputs[:, 2 * self.units :] + reset * products[:, 2 * self.units :]
+        else:
+            products = tf.linalg.matmul(hidden, self.recurrent_kernel[:, : 2 * self.units])
+            update, reset = self._opened(inputs[:, : 2 * self.units] + products)
+            candidate = inputs[:, 2 * self.units :] + tf.linalg.matmul(
+                reset * hidden, self.recurrent_kernel[:, 2 * self.units :]
+            )
+        hidden = update * hidden + (1 - update) * self.activation(candidate)
+        return hidden, [hidden]
+
+    def _opened(self, gates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        assert self.recurrent_activation is not None
+        update, reset = tf.split(gates, 2, axis=-1)
+        return self.recurrent_activation(update), self.recurrent_activation(reset)
+
+    def _simple(self, inputs: tf.Tensor, states: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        hidden = self.activation(inputs + tf.linalg.matmul(states[0], self.recurrent_kernel))
+        return hidden, [hidden]
+
+
+def read_gates(cell: Any) -> Gates | None:
+    """Return what a cell computes, or None for one that is not Keras's own: a class derived from it may differ."""
+    kind = _KINDS.get(type(cell))
+    if kind is None or cell.compute_dtype != "float32":
+        return None
+    kernel = tf.cast(tf.convert_to_tensor(cell.kernel), tf.float32)
+    recurrent = tf.cast(tf.convert_to_tensor(cell.recurrent_kernel), tf.float32)
+    bias = tf.cast(tf.convert_to_tensor(cell.bias), tf.float32) if cell.use_bias else None
+    reset_after = kind == "GRU" and cell.reset_after
+    recurrent_bias = None
+    if bias is not None and reset_after:
+        bias, recurrent_bias = tf.unstack(bias)
+    return Gates(
+        kind=kind,
+        units=cell.units,
+        kernel=kernel,
+        recurrent_kernel=recurrent,
+        input_bias=tf.zeros([_GATES[kind] * cell.units]) if bias is None else bias,
+        recurrent_bias=recurrent_bias,
+        activation=cell.activation,
+        recurrent_activation=None if kind == "RNN" else cell.recurrent_activation,
+        reset_after=reset_after,
+    )
