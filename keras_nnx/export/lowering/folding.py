@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_nnx.export.lowering.graphs import needed_operations
+from keras_nnx.export.lowering.graphs import needed_operations, pruned
 from keras_nnx.export.lowering.weights import is_large
 
 _LARGER = 4
@@ -28,9 +28,7 @@ def fold(
     ends = _ends(graph, weights, results)
     if not ends:
         return graph_def, weights
-    feeds = {graph.get_tensor_by_name(f"{name}:0"): value for name, value in weights.items()}
-    with tf.compat.v1.Session(graph=graph, config=tf.compat.v1.ConfigProto(device_count={"GPU": 0})) as session:
-        values = session.run(ends, feeds)
+    values = _values(graph_def, weights, ends)
     names = {}
     folded = dict(weights)
     written = {}
@@ -41,6 +39,17 @@ def fold(
         if is_large(value):
             folded[name] = value
     return _replaced(graph_def, written, names), folded
+
+
+def _values(graph_def: Any, weights: dict[str, np.ndarray], ends: list[tf.Tensor]) -> list[np.ndarray]:
+    """Compute tensors in a graph of their own: a session refuses one that holds operators it has no kernel for."""
+    needed = pruned(graph_def, [tensor.op.name for tensor in ends])
+    present = {node.name for node in needed.node}
+    with tf.Graph().as_default() as apart:
+        tf.graph_util.import_graph_def(needed, name="")
+        feeds = {f"{name}:0": value for name, value in weights.items() if name in present}
+        with tf.compat.v1.Session(graph=apart, config=tf.compat.v1.ConfigProto(device_count={"GPU": 0})) as session:
+            return session.run([tensor.name for tensor in ends], feeds)
 
 
 def _ends(graph: tf.Graph, weights: dict[str, np.ndarray], results: list[tf.Tensor]) -> list[tf.Tensor]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_nnx._version import __version__
 from keras_nnx.export.errors import ConverterCrashError
+from keras_nnx.export.quantization import onnx_recurrent
 
 OPERATORS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """What is quantised. Normalisations, softmax and sums stay in float: they cost accuracy and hold no weights."""
@@ -55,7 +56,7 @@ class OnnxStatic:
         nodes = onnx.load(self._prepared, load_external_data=False).graph.node
         self._nodes: dict[str, list[str]] = {}
         for node in nodes:
-            if node.op_type in OPERATORS:
+            if node.op_type in (*OPERATORS, *onnx_recurrent.OPERATORS):
                 # The preparation may append to the names: layer/Conv_1, layer/MatMul_1/MatMulAddFusion.
                 layer = re.match(r"(.+?)/[A-Z]\w*_\d+(/|$)", node.name)
                 self._nodes.setdefault(layer[1] if layer else node.name, []).append(node.name)
@@ -86,6 +87,7 @@ class OnnxStatic:
             raise _failed(error) from error
         proto = onnx.load(path)
         _leave_types_to_zero_points(proto)
+        onnx_recurrent.quantize_recurrent(proto.graph, excluded)
         proto.producer_name, proto.producer_version = "keras_nnx", __version__
         onnx.save(proto, path)
 

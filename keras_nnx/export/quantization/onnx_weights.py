@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_nnx.export.errors import ConverterCrashError
 from keras_nnx.export.quantization import SMALLEST
+from keras_nnx.export.quantization.onnx_recurrent import quantize_recurrent
 from keras_nnx.export.quantization.onnx_static import quiet
 
 DYNAMIC_OPERATORS = ("MatMul", "Gemm")
@@ -32,6 +33,7 @@ def quantize_weights(path: Path, precision: str, folder: Path) -> None:
         destination = folder / "quantized.onnx"
         _quantize_dynamic(path, destination)
         proto = onnx.load(destination)
+        quantize_recurrent(proto.graph)
         # The quantiser leaves what fused operators of ONNX Runtime would need; none is in the file.
         kept = [entry for entry in proto.opset_import if entry.domain in ("", "ai.onnx")]
         del proto.opset_import[:]

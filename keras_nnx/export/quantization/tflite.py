@@ -44,7 +44,10 @@ class TfliteStatic:
     ) -> None:
         self._content = with_outputs_apart(path.read_bytes())
         self._tensors: dict[str, list[str]] = {}
+        self._in_loops: list[str] = []
         for operator in tflite_operators(path):
+            if operator.subgraph:
+                self._in_loops.extend(operator.outputs)
             # The names of results are the converter's own; those of the weights tell as well.
             names = (*operator.outputs, *reversed(operator.inputs))
             layer = next((found for name in names if (found := layer_path(model, name))), operator.outputs[0])
@@ -53,7 +56,7 @@ class TfliteStatic:
         batches = list(_batches(samples, fixed_batch or _BATCH))
         try:
             with _quiet():
-                self._ranges = self._quantizer(()).calibrate({"serving_default": batches})
+                self._ranges = _with_some_width(self._quantizer(()).calibrate({"serving_default": batches}))
         except Exception as error:
             raise _failed("int8", error) from error
 
@@ -69,12 +72,32 @@ class TfliteStatic:
         result.add_static_config(_EVERYTHING, names.ALL_SUPPORTED, _BITS, _BITS)
         for name in _IN_FLOAT:
             result.update_quantization_recipe(_EVERYTHING, names[name], algorithm_key=without)
+        if self._in_loops:
+            # No range is measured in the body of a loop: its activations are quantised as it runs.
+            inside = f"(^|;)({'|'.join(map(re.escape, dict.fromkeys(self._in_loops)))})(;|$)"
+            result.update_quantization_recipe(inside, names.ALL_SUPPORTED, algorithm_key=without)
+            # Under the same expression the second would drop the first, for what can only be quantised by ranges.
+            result.update_quantization_recipe(f"(?:{inside})", names.ALL_SUPPORTED, _as_it_runs(qtyping))
         for layer in kept:
             for tensor in self._tensors[layer]:
                 result.update_quantization_recipe(
                     f"(^|;){re.escape(tensor)}(;|$)", names.ALL_SUPPORTED, algorithm_key=without
                 )
         return result
+
+
+def _with_some_width(ranges: dict[str, Any]) -> dict[str, Any]:
+    """Give tensors that were always zero, as first states are, a range: the scale of a bias is a product with theirs.
+
+    With no range it would be so small that no bias had room in 32 bits.
+    """
+    wide = {"min": -1.0, "max": 1.0}
+    return {
+        name: {key: np.full_like(value, wide[key]) if key in wide else value for key, value in found.items()}
+        if "min" in found and not np.any(found["min"]) and not np.any(found["max"])
+        else found
+        for name, found in ranges.items()
+    }
 
 
 def quantize_weights(path: Path, precision: str) -> None:
@@ -100,18 +123,19 @@ def quantize_weights(path: Path, precision: str) -> None:
             algorithm_manager.AlgorithmName.FLOAT_CASTING,
         )
     else:
-        result.update_quantization_recipe(
-            _EVERYTHING,
-            everything,
-            qtyping.OpQuantizationConfig(
-                weight_tensor_config=qtyping.TensorQuantizationConfig(
-                    num_bits=_BITS, granularity=qtyping.QuantGranularity.CHANNELWISE
-                ),
-                compute_precision=qtyping.ComputePrecision.INTEGER,
-                min_weight_elements=SMALLEST,
-            ),
-        )
+        result.update_quantization_recipe(_EVERYTHING, everything, _as_it_runs(qtyping))
     path.write_bytes(_run(precision, result, None))
+
+
+def _as_it_runs(qtyping: Any) -> Any:
+    """Return the recipe of weights in int8, with ranges of what they meet taken as the model runs."""
+    return qtyping.OpQuantizationConfig(
+        weight_tensor_config=qtyping.TensorQuantizationConfig(
+            num_bits=_BITS, granularity=qtyping.QuantGranularity.CHANNELWISE
+        ),
+        compute_precision=qtyping.ComputePrecision.INTEGER,
+        min_weight_elements=SMALLEST,
+    )
 
 
 def _run(precision: str, quantizer: Any, ranges: Any) -> bytes:
