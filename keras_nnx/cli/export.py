@@ -93,7 +93,7 @@ def command(
     from keras_nnx.export import export_model, export_streaming
 
     if chunk is not None and not streaming:
-        raise ValueError("--chunk is the number of steps in a chunk of a step model: it needs --streaming.")
+        raise typer.BadParameter("it is the number of steps in a chunk, and needs --streaming.", param_hint="--chunk")
     loaded = load(model, modules, unsafe=unsafe)
     export = functools.partial(export_streaming, chunk=chunk) if streaming else export_model
     report = export(

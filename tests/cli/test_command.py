@@ -220,6 +220,17 @@ def test_export_verify_benchmark(saved_model_file, tmp_path, capsys):
     assert main(["export", str(saved_model_file), out, "--format", "onnx", "--overwrite"]) == 0
 
 
+def test_a_step_model(tmp_path, capsys):
+    model = keras.Sequential([keras.Input((None, 4)), keras.layers.Conv1D(2, 2, padding="causal", name="memory")])
+    model.save(tmp_path / "model.keras")
+    arguments = ["export", str(tmp_path / "model.keras"), str(tmp_path / "out"), "--format", "onnx"]
+    assert main([*arguments, "--chunk", "4"]) == 2
+    assert "needs --streaming" in capsys.readouterr().err
+    assert main([*arguments, "--streaming"]) == 0
+    assert "ms/step" in capsys.readouterr().out
+    assert "memory_state_0" in (tmp_path / "out" / "manifest.json").read_text()
+
+
 def test_check_says_what_stands_in_the_way(saved_model_file, tmp_path, capsys):
     assert main(["check", str(saved_model_file)]) == 0
     assert "Nothing stands in the way of saved_model, onnx, tflite" in capsys.readouterr().out
