@@ -29,7 +29,8 @@ class QuantileLoss(keras.losses.Loss):
     Call arguments:
         y_true: Values, `(b, ...)`.
         y_pred: Predictions, of that shape with one more axis for the quantiles.
-        sample_weight: A weight for each example, `(b,)`, or for each value. Default: 1.
+        sample_weight: A weight for each value, or for each example with an axis of 1 for each other, `(b, 1, ...)`.
+            Default: 1.
 
     Raises:
         ValueError: If the quantiles are not rising between 0 and 1, or the shapes do not belong together.

@@ -25,20 +25,19 @@ def test_the_equation():
     np.testing.assert_allclose(QuantileLoss(LEVELS, reduction=None)(VALUES, PREDICTIONS), reference(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(4,), (4, 5)])
+@pytest.mark.parametrize("shape", [(4, 1), (4, 5)])
 def test_weights(shape):
     weights = RANDOM.uniform(size=shape).astype("float32")
-    expected = reference() * weights.reshape((*shape, *[1] * (2 - len(shape))))
     received = QuantileLoss(LEVELS)(VALUES, PREDICTIONS, sample_weight=weights)
-    np.testing.assert_allclose(received, expected.mean(), rtol=1e-5)
+    np.testing.assert_allclose(received, (reference() * weights).mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("level", [0.1, 0.5, 0.8])
 def test_the_quantile_costs_least(level):
-    values = np.sort(RANDOM.exponential(size=999)).astype("float32")
+    values = np.sort(RANDOM.exponential(size=199)).astype("float32")
     loss = QuantileLoss((level,))
-    costs = [float(loss(values, np.full((999, 1), guess))) for guess in values]
-    assert abs(int(np.argmin(costs)) - level * 999) <= 2
+    costs = [float(loss(values, np.full((199, 1), guess))) for guess in values]
+    assert abs(int(np.argmin(costs)) - level * 199) <= 2
 
 
 def test_the_gradient_pulls_by_the_level():
