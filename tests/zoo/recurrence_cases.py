@@ -203,9 +203,7 @@ def of_cells():
         "RNN: an own cell, masked, go_backwards": chain(layers.Masking, lambda: last(LeakyCell(UNITS), **BACKWARDS)),
         "RNN: an own cell, unroll": chain(lambda: every(LeakyCell(UNITS), unroll=True), shape=(5, 4)),
         "RNN: a cell that holds layers": chain(lambda: every(CellOfLayers(UNITS))),
-        "RNN: a cell with three states, return_state": wired(
-            lambda x: every(CellOfStates(), return_state=True)(x), x=SEQUENCE
-        ),
+        "RNN: a cell with three states": chain(lambda: every(CellOfStates())),
         "RNN: a cell derived from LSTMCell": chain(lambda: every(ClippedLSTMCell(UNITS))),
     }
 
