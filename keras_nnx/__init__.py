@@ -21,7 +21,14 @@ if TYPE_CHECKING or not _AS_COMMAND:
 
 if TYPE_CHECKING:
     from keras_nnx import data, export
-    from keras_nnx.export import benchmark_export, check_exportable, export_model, inspect_export, verify_export
+    from keras_nnx.export import (
+        benchmark_export,
+        check_exportable,
+        export_model,
+        export_streaming,
+        inspect_export,
+        verify_export,
+    )
 
 __all__ = [
     "__version__",
@@ -31,6 +38,7 @@ __all__ = [
     "data",
     "export",
     "export_model",
+    "export_streaming",
     "inspect_export",
     "layers",
     "losses",
@@ -44,6 +52,7 @@ _LAZY_FUNCTIONS = {
     "benchmark_export": "keras_nnx.export",
     "check_exportable": "keras_nnx.export",
     "export_model": "keras_nnx.export",
+    "export_streaming": "keras_nnx.export",
     "inspect_export": "keras_nnx.export",
     "verify_export": "keras_nnx.export",
 }

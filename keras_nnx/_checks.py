@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from numbers import Integral
 from typing import Any
 
@@ -104,3 +105,25 @@ def last_axis(owner: str, shape: tuple) -> int:
     if shape[-1] is None:
         raise ValueError(f"{owner} needs to know the size of the last axis, but received shape {tuple(shape)}.")
     return shape[-1]
+
+
+def options(owner: str, name: str, value: Any, own: tuple[str, ...]) -> dict[str, Any]:
+    """Return options as a dictionary of its own, unless one of them is what `owner` sets itself."""
+    if value is not None and not isinstance(value, dict):
+        raise ValueError(f"{owner}({name}={value!r}) needs a dictionary of options, or None.")
+    for key in value or {}:
+        if key in own:
+            raise ValueError(f"{owner}({name}={value!r}) cannot set {key!r}, which {owner} sets itself: leave it out.")
+    return dict(value or {})
+
+
+def quantiles(owner: str, value: Any) -> list[float]:
+    """Return `value` as a list if it is numbers that rise between 0 and 1, or say what is wrong."""
+    levels = list(value) if isinstance(value, list | tuple) else []
+    inside = all(isinstance(level, int | float) and 0 < level < 1 for level in levels)
+    if not levels or not inside or any(low >= high for low, high in itertools.pairwise(levels)):
+        raise ValueError(
+            f"{owner}(quantiles={value!r}) needs numbers between 0 and 1, each larger than the one before, such as "
+            f"(0.1, 0.5, 0.9)."
+        )
+    return [float(level) for level in levels]

@@ -40,15 +40,30 @@ def _proof(parity: Parity | None) -> str:
     return "proven, noise" if parity.bound == "noise" else "proven"
 
 
-def artifact_table(artifacts: Sequence[Artifact], accuracies: Sequence[float] | None = None) -> Table:
-    """Return a table with a row for each artifact, and their test accuracies if they were measured."""
+def describe_stream(parity: Parity) -> str:
+    """Return how far sequences in chunks are from the whole: the error in float32, the ratio in lower precision."""
+    return f"{parity.max_abs_error:.1e}" if parity.sqnr_db is None else f"{parity.sqnr_db:.1f} dB"
+
+
+def artifact_table(
+    artifacts: Sequence[Artifact], accuracies: Sequence[float] | None = None, timed_call: str = ""
+) -> Table:
+    """Return a table with a row for each artifact, and their test accuracies if they were measured.
+
+    Args:
+        artifacts: The rows.
+        accuracies: On test data.
+        timed_call: What a call is whose time is given, such as "step", if it is not a batch of one.
+    """
     table = Table(box=None, pad_edge=False, collapse_padding=True)
     for heading in ("artifact", "precision", "proof"):
         table.add_column(heading, no_wrap=True)
     quantized = any(artifact.parity is not None and artifact.parity.sqnr_db is not None for artifact in artifacts)
     timed = any(artifact.latency_ms is not None for artifact in artifacts)
-    headings = ["max error", "SQNR", "size", "median ms", "p95 ms"]
-    left_out = ([] if quantized else ["SQNR"]) + ([] if timed else ["median ms", "p95 ms"])
+    streamed = any(artifact.stream is not None for artifact in artifacts)
+    times = [f"{kind} ms/{timed_call}" if timed_call else f"{kind} ms" for kind in ("median", "p95")]
+    headings = ["max error", "SQNR", "in chunks", "size", *times]
+    left_out = ([] if quantized else ["SQNR"]) + ([] if streamed else ["in chunks"]) + ([] if timed else times)
     for heading in [heading for heading in headings if heading not in left_out]:
         table.add_column(heading, justify="right", no_wrap=True)
     if accuracies is not None:
@@ -59,6 +74,8 @@ def artifact_table(artifacts: Sequence[Artifact], accuracies: Sequence[float] | 
         cells.append(f"{parity.max_abs_error:.1e}" if parity else "")
         if quantized:
             cells.append(f"{parity.sqnr_db:.1f} dB" if parity is not None and parity.sqnr_db is not None else "")
+        if streamed:
+            cells.append("" if artifact.stream is None else describe_stream(artifact.stream))
         cells.append(human_size(artifact.size_bytes))
         if timed:
             cells += [f"{latency.median:.3f}", f"{latency.p95:.3f}"] if latency else ["", ""]

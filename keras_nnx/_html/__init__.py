@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from keras_nnx._tables import FORMAT_NAMES, describe_parity, human_size
+from keras_nnx._tables import FORMAT_NAMES, describe_parity, describe_stream, human_size
 
 
 def render(template: str, **values: Any) -> str:
@@ -27,6 +27,7 @@ def render(template: str, **values: Any) -> str:
     )
     environment.filters["size"] = human_size
     environment.filters["parity"] = describe_parity
+    environment.filters["stream"] = describe_stream
     environment.globals["format_names"] = FORMAT_NAMES
     return environment.get_template(template).render(**values)
 

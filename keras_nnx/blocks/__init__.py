@@ -1,11 +1,14 @@
 """Blocks: compositions of layers."""
 
+from keras_nnx.blocks.attention_decoder import AttentionDecoderBlock
 from keras_nnx.blocks.bottleneck import BottleneckBlock
 from keras_nnx.blocks.convnext import ConvNeXtBlock
+from keras_nnx.blocks.convolutional_recurrent import ConvolutionalRecurrentBlock
 from keras_nnx.blocks.cross_attention import CrossAttentionBlock
 from keras_nnx.blocks.inverted_residual import InvertedResidualBlock
 from keras_nnx.blocks.mixer import MixerBlock
 from keras_nnx.blocks.mlp import MLPBlock
+from keras_nnx.blocks.recurrent import RecurrentBlock
 from keras_nnx.blocks.residual import ResidualBlock
 from keras_nnx.blocks.swin import SwinBlock, SwinStage
 from keras_nnx.blocks.temporal_convolution import TemporalConvolutionBlock
@@ -14,12 +17,15 @@ from keras_nnx.blocks.transformer_encoder import TransformerEncoderBlock
 from keras_nnx.blocks.unet import UNetDecoderBlock, UNetEncoderBlock
 
 __all__ = [
+    "AttentionDecoderBlock",
     "BottleneckBlock",
     "ConvNeXtBlock",
+    "ConvolutionalRecurrentBlock",
     "CrossAttentionBlock",
     "InvertedResidualBlock",
     "MLPBlock",
     "MixerBlock",
+    "RecurrentBlock",
     "ResidualBlock",
     "SwinBlock",
     "SwinStage",

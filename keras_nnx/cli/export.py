@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zipfile
 from enum import StrEnum
 from pathlib import Path
@@ -71,6 +72,13 @@ def command(
         float | None,
         typer.Option(help="Allowed difference in float32, times max(1, |reference|).", show_default="1e-5"),
     ] = None,
+    streaming: Annotated[
+        bool,
+        typer.Option("--streaming", help="Export a step model: it is fed in chunks, and its states go in and out."),
+    ] = False,
+    chunk: Annotated[
+        int | None, typer.Option(help="With --streaming, the steps of each chunk.", show_default="any number")
+    ] = None,
     inputs: Inputs = None,
     modules: Modules = None,
     unsafe: Unsafe = False,
@@ -82,10 +90,13 @@ def command(
 
     Example: keras-nnx export model.keras build/model --format onnx --labels labels.txt
     """
-    from keras_nnx.export import export_model
+    from keras_nnx.export import export_model, export_streaming
 
+    if chunk is not None and not streaming:
+        raise ValueError("--chunk is the number of steps in a chunk of a step model: it needs --streaming.")
     loaded = load(model, modules, unsafe=unsafe)
-    report = export_model(
+    export = functools.partial(export_streaming, chunk=chunk) if streaming else export_model
+    report = export(
         loaded,
         directory,
         formats=tuple(chosen.value for chosen in formats or Format),

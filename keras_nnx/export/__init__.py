@@ -34,6 +34,7 @@ from keras_nnx.export.overview import Inspection, inspect_export  # noqa: E402
 from keras_nnx.export.proof.comparison import Parity  # noqa: E402
 from keras_nnx.export.report import Artifact, ExportReport, Latency  # noqa: E402
 from keras_nnx.export.signature import Signature, TensorSignature  # noqa: E402
+from keras_nnx.export.streaming import export_streaming  # noqa: E402
 from keras_nnx.export.verify import verify_export  # noqa: E402
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "benchmark_export",
     "check_exportable",
     "export_model",
+    "export_streaming",
     "inspect_export",
     "load_model",
     "register_decomposition",

@@ -31,33 +31,48 @@ def convert_tflite(source: str, destination: str, allow_flex: bool = False) -> d
     return {}
 
 
-def run_saved_model(path: str, probes: str, results: str, repeat: int) -> dict[str, Any]:
+def run_saved_model(
+    path: str, probes: str, results: str, repeat: int, feeds: dict[str, str] | None = None
+) -> dict[str, Any]:
     """Call the signature of a SavedModel `repeat` times on every probe of an .npz file, and write the outputs."""
     signature = _signature(path)
-    _answer(lambda inputs: _call(signature, inputs), probes, results, repeat)
+    _answer(lambda inputs: _call(signature, inputs), probes, results, repeat, feeds)
     return {"imported": sorted(name for name in sys.modules if name.partition(".")[0] == "keras_nnx")}
 
 
-def run_tflite(path: str, probes: str, results: str, repeat: int, threads: int) -> dict[str, Any]:
+def run_tflite(
+    path: str, probes: str, results: str, repeat: int, threads: int, feeds: dict[str, str] | None = None
+) -> dict[str, Any]:
     """Call the signature of a TFLite file `repeat` times on every probe of an .npz file, and write the outputs."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=path, num_threads=threads)
     runner = interpreter.get_signature_runner("serving_default")
-    _answer(lambda inputs: runner(**inputs), probes, results, repeat)
+    _answer(lambda inputs: runner(**inputs), probes, results, repeat, feeds)
     return {}
 
 
-def _answer(function: Callable[[dict[str, Any]], dict[str, Any]], probes: str, results: str, repeat: int) -> None:
-    """Call `function` `repeat` times on every probe of an .npz file, and write what it gives to another."""
+def _answer(
+    function: Callable[[dict[str, Any]], dict[str, Any]],
+    probes: str,
+    results: str,
+    repeat: int,
+    feeds: dict[str, str] | None,
+) -> None:
+    """Call `function` `repeat` times on every probe of an .npz file, and write what it gives to another.
+
+    An input that a probe leaves out is the output of the call before that `feeds` names for it.
+    """
     import numpy as np
 
     outputs: dict[str, Any] = {}
+    before: dict[str, Any] = {}
     with np.load(probes, allow_pickle=False) as archive:
-        for key, inputs in _group(archive).items():
+        for key, given in _group(archive).items():
+            inputs = {**{name: before[output] for name, output in (feeds or {}).items() if before}, **given}
             for call in range(repeat):
-                for name, value in function(inputs).items():
-                    outputs[f"{key}/{call}/{name}"] = np.array(value)
+                before = {name: np.array(value) for name, value in function(inputs).items()}
+                outputs |= {f"{key}/{call}/{name}": value for name, value in before.items()}
     np.savez(results, **outputs)
 
 

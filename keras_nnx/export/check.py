@@ -64,9 +64,10 @@ def check_exportable(
     Example:
         >>> import keras
         >>> import keras_nnx as nnx
-        >>> model = keras.Sequential([keras.Input((None, 4)), keras.layers.GRU(3, name="memory")], name="listener")
-        >>> sorted({finding.layer_path for finding in nnx.check_exportable(model, formats=("tflite",))})
-        ['listener/memory']
+        >>> sound = keras.Input((None, 4))
+        >>> model = keras.Model(sound, keras.ops.median(sound, axis=1), name="listener")
+        >>> {finding.targets for finding in nnx.check_exportable(model)}
+        {('tflite',)}
     """
     formats = formats if isinstance(formats, str) else tuple(formats)
     check_model("check_exportable", model, formats)

@@ -19,7 +19,7 @@ from keras_nnx.export.arguments import (
     plain_metadata,
 )
 from keras_nnx.export.calibration import read_calibration
-from keras_nnx.export.dimensions import explore
+from keras_nnx.export.dimensions import Exploration, explore
 from keras_nnx.export.directories import staged_directory, writing_to
 from keras_nnx.export.errors import CalibrationError, SignatureError
 from keras_nnx.export.interrupts import kept
@@ -131,40 +131,61 @@ def export_model(
     ):
         refuse_state(read)
         samples = read_calibration(calibration, read.signature)
-        if precision == "int8" and samples is None:
-            raise CalibrationError(
-                'precision="int8" needs calibration: pass a few batches of real inputs (on the command line, '
-                "--calibration)."
-            )
-        check_labels(read, options.labels)
-        exploration = explore(read, samples)
-        program = exploration.program
-        probes = make_probes(exploration, samples, many=precision != "float32")
-        references, chaotic = steady(program, make_references(program, probes))
-        job = Job(program, stage, options, worker, samples, references)
-        # Backwards: what a child process has run of a SavedModel stays in its memory, and the converter needs the most.
-        made = {name: job.make(name) for name in reversed(FORMATS) if name in formats}
-        artifacts = {name: made[name] for name in FORMATS if name in made}
-        report = ExportReport(
-            directory=stage,
-            model=model.name,
-            parameters=count_parameters(model),
-            precision=precision,
-            signature=program.signature,
-            labels=options.labels,
-            metadata=options.metadata,
-            versions=versions(),
-            artifacts=artifacts,
-            notes=(
-                *_notes(model, artifacts, precision, references, chaotic),
-                *_of_labels(program, options),
-                *job.notes,
-            ),
+        job = Job(read, stage, options, worker, samples)
+        report = export_program(job, formats)
+    return moved(report, Path(directory))
+
+
+def export_program(job: Job, formats: Sequence[str], exploration: Exploration | None = None) -> ExportReport:
+    """Make and prove the artifacts of a job, and write what binds them together.
+
+    Args:
+        job: What to make.
+        formats: In which formats.
+        exploration: What the program takes, where that is known; else it is found out.
+    """
+    read, options, samples, stage = job.program, job.options, job.samples, job.stage
+    if options.precision == "int8" and samples is None:
+        raise CalibrationError(
+            'precision="int8" needs calibration: pass a few batches of real inputs (on the command line, '
+            "--calibration)."
         )
-        write_manifest(stage, report, job.references, options)
-    final = Path(directory)
-    moved = {name: dataclasses.replace(row, path=final / ARTIFACT_NAMES[name]) for name, row in artifacts.items()}
-    return dataclasses.replace(report, directory=final, artifacts=moved)
+    check_labels(read, options.labels)
+    exploration = explore(read, samples) if exploration is None else exploration
+    job.program = program = exploration.program
+    probes = make_probes(exploration, samples, many=options.precision != "float32")
+    if job.stream is not None:
+        probes.insert(0, job.stream.step)
+    job.references, chaotic = steady(program, make_references(program, probes))
+    # Backwards: what a child process has run of a SavedModel stays in its memory, and the converter needs the most.
+    made = {name: job.make(name) for name in reversed(FORMATS) if name in formats}
+    artifacts = {name: made[name] for name in FORMATS if name in made}
+    report = ExportReport(
+        directory=stage,
+        model=program.model.name,
+        parameters=count_parameters(program.model),
+        precision=options.precision,
+        signature=program.signature,
+        labels=options.labels,
+        metadata=options.metadata,
+        versions=versions(),
+        artifacts=artifacts,
+        notes=(
+            *_notes(program.model, artifacts, options.precision, job.references, chaotic),
+            *_of_labels(program, options),
+            *job.notes,
+        ),
+    )
+    write_manifest(stage, report, job.references, options)
+    return report
+
+
+def moved(report: ExportReport, directory: Path) -> ExportReport:
+    """Return the report for the same files in another directory."""
+    rows = {
+        name: dataclasses.replace(row, path=directory / ARTIFACT_NAMES[name]) for name, row in report.artifacts.items()
+    }
+    return dataclasses.replace(report, directory=directory, artifacts=rows)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import dataclasses
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,9 +20,11 @@ from keras_nnx.export.interrupts import held_back
 from keras_nnx.export.lowering.graphs import FrozenGraph
 from keras_nnx.export.lowering.recurrence import Plan
 from keras_nnx.export.manifest import ARTIFACT_NAMES, hash_files, versions
-from keras_nnx.export.proof.comparison import signal_to_noise
+from keras_nnx.export.proof.comparison import Parity, signal_to_noise
 from keras_nnx.export.proof.divergence import first_diverging_layer
+from keras_nnx.export.proof.probes import Probe
 from keras_nnx.export.proof.reference import Reference, with_more_noise
+from keras_nnx.export.proof.runtimes import Runtime
 from keras_nnx.export.quantization.selection import StaticQuantizer, fewest_kept
 from keras_nnx.export.report import Artifact
 from keras_nnx.export.signature import Program
@@ -33,6 +35,17 @@ from keras_nnx.export.workers import Worker
 _LATENCY_SECONDS = 0.5
 _LATENCY_CALLS = 200
 _WRITE_NOTHING = "Nothing was written: leave this format out, or change the layer that the target computes differently."
+
+
+class Stream(Protocol):
+    """What is proven of a step model beyond its single calls."""
+
+    @property
+    def step(self) -> Probe:
+        """One step, whose time is taken."""
+
+    def prove(self, target: str, precision: str, runtime: Runtime) -> Parity:
+        """Feed sequences in chunks, and return how the answers compare to those to the whole."""
 
 
 @dataclasses.dataclass
@@ -48,6 +61,7 @@ class Job:
         references: Probes with the model's answers.
         notes: What the report has to say.
         noise_is_complete: Whether the noise in the references is that of the weights and of float64, too.
+        stream: What a step model has to show beside: that sequences in chunks give what they give as a whole.
     """
 
     program: Program
@@ -58,6 +72,7 @@ class Job:
     references: list[Reference] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
     noise_is_complete: bool = False
+    stream: Stream | None = None
 
     def make(self, target: str) -> Artifact:
         """Convert, inspect, prove and time one format."""
@@ -70,6 +85,9 @@ class Job:
             kept = self._reduce(target, path)
             operators = self._inspect(target, path)
             parity = self._prove(target, path, precision) if runnable else None
+        stream = None
+        if runnable and self.stream is not None:
+            stream = self.stream.prove(target, precision, open_runtime(target, path, self.worker))
         latency = None
         if runnable:
             runtime = open_runtime(target, path, self.worker)
@@ -91,6 +109,7 @@ class Job:
             float_operators=inspection.float_operators(path, target) if precision.startswith("int8") else None,
             kept_in_float=kept,
             parity=parity,
+            stream=stream,
             latency_ms=latency,
         )
 

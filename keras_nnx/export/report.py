@@ -10,6 +10,9 @@ from typing import Any
 from keras_nnx.export.proof.comparison import Parity
 from keras_nnx.export.signature import Signature
 
+STREAMING = "streaming"
+"""The key under which the metadata say how to feed a step model."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
@@ -41,7 +44,9 @@ class Artifact:
         float_operators: In an int8 file, those that compute in float.
         kept_in_float: In an int8 file, the layers that were left out of it to reach the floor, the costliest first.
         parity: How its answers compare to the model's; None if the proof was not asked for.
-        latency_ms: How long a call takes; None if the proof was not asked for.
+        stream: Of a step model, how its answers to sequences in chunks compare to the model's answers to the whole:
+            proven in float32, measured (`bound="measured"`) in lower precision; else None.
+        latency_ms: How long a call takes, which of a step model is one step; None if the proof was not asked for.
     """
 
     format: str
@@ -55,6 +60,7 @@ class Artifact:
     kept_in_float: tuple[str, ...] = ()
     parity: Parity | None = None
     latency_ms: Latency | None = None
+    stream: Parity | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields in types that JSON knows; the path is its last part."""
@@ -95,6 +101,19 @@ class ExportReport:
         parities = [artifact.parity for artifact in self.artifacts.values()]
         return bool(parities) and all(parity is not None and parity.passed for parity in parities)
 
+    @property
+    def streaming(self) -> dict[str, Any] | None:
+        """How to feed a step model, as `export_streaming` says in the metadata; None of other exports."""
+        return self.metadata.get(STREAMING)
+
+    @property
+    def timed_call(self) -> str:
+        """What a call is whose time is given: a step, or a chunk of a fixed number of them; `""` of other exports."""
+        if self.streaming is None:
+            return ""
+        chunk = self.streaming["chunk"]
+        return "step" if chunk in (None, 1) else f"{chunk} steps"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report in types that JSON knows."""
         return {
@@ -122,6 +141,7 @@ class ExportReport:
                     "path": directory / ARTIFACT_NAMES[name],
                     "kept_in_float": tuple(row["kept_in_float"]),
                     "parity": Parity(**row["parity"]) if row["parity"] else None,
+                    "stream": Parity(**row["stream"]) if row.get("stream") else None,
                     "latency_ms": Latency(**row["latency_ms"]) if row["latency_ms"] else None,
                 }
             )
@@ -166,7 +186,7 @@ class ExportReport:
         console = Console(width=110, color_system=None, file=None, record=False)
         with console.capture() as capture:
             console.print(f"{self.model}, {self.precision}, in {self.directory}", highlight=False, markup=False)
-            console.print(artifact_table(list(self.artifacts.values())))
+            console.print(artifact_table(list(self.artifacts.values()), timed_call=self.timed_call))
             for note in self.notes:
                 console.print(note, highlight=False, markup=False)
         return capture.get().rstrip()

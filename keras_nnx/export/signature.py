@@ -100,7 +100,7 @@ def read_signature(model: keras.Model, input_signature: Any = None) -> Program:
     Raises:
         SignatureError: If the inputs are unknown, two of them have one name, or a shape has no known rank.
     """
-    structure = _input_structure(model, input_signature)
+    structure = input_structure(model, input_signature)
     flat = keras.tree.flatten(structure)
     inputs = _specifications(flat, _input_names(structure), prefix=len(flat) > 1)
     names = [spec.name for spec in inputs]
@@ -171,7 +171,8 @@ def _known_sizes(traced: Any, declared: tuple[int | None, ...]) -> tuple[int | N
     return tuple(b if a is None else a for a, b in zip(traced.as_list(), declared, strict=True))
 
 
-def _input_structure(model: keras.Model, input_signature: Any) -> Any:
+def input_structure(model: keras.Model, input_signature: Any) -> Any:
+    """Return the inputs of `model` as it takes them: those that were asked for, or else those that it knows."""
     if input_signature is not None:
         return input_signature
     # A sequential model is a functional one inside, once it is built.
@@ -202,7 +203,7 @@ def narrowed(model: keras.Model, wanted: dict[str, keras.KerasTensor]) -> Any:
         SignatureError: If the model has no input of a name.
     """
     try:
-        structure = _input_structure(model, None)
+        structure = input_structure(model, None)
     except SignatureError:
         return next(iter(wanted.values())) if len(wanted) == 1 else wanted
     names = _input_names(structure)

@@ -50,6 +50,8 @@ def trace(program: Program, target: str, recurrent: Plan | None = None) -> Froze
         try:
             traced = tf.compat.v1.wrap_function(program.call, [tensor_specifications(program)])
         except Exception as error:
+            if plan.refusal is not None:
+                raise plan.refusal from None
             if not failed:
                 raise
             raise ExportError(f"{target}: the lowering of the layer {failed[0]}") from error

@@ -62,7 +62,9 @@ def verify_export(directory: str | Path) -> ExportReport:
                 runtime = open_runtime(name, artifact.path, worker)
                 floor = values["sqnr_floor_db"]
                 parity = prove(name, artifact.precision, runtime, references, float(values["tolerance"]), floor)
-            artifacts[name] = dataclasses.replace(artifact, operators=operators, parity=parity, latency_ms=None)
+            artifacts[name] = dataclasses.replace(
+                artifact, operators=operators, parity=parity, stream=None, latency_ms=None
+            )
     return dataclasses.replace(report, artifacts=artifacts)
 
 

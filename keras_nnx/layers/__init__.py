@@ -1,5 +1,6 @@
 """Layers: one primitive per file."""
 
+from keras_nnx.layers.additive_attention_pooling import AdditiveAttentionPooling
 from keras_nnx.layers.attention_pooling import AttentionPooling
 from keras_nnx.layers.blur_pool import BlurPool
 from keras_nnx.layers.class_token import ClassToken
@@ -7,8 +8,11 @@ from keras_nnx.layers.convolutional_block_attention import ConvolutionalBlockAtt
 from keras_nnx.layers.efficient_channel_attention import EfficientChannelAttention
 from keras_nnx.layers.feed_forward import FeedForward
 from keras_nnx.layers.global_response_normalization import GlobalResponseNormalization
+from keras_nnx.layers.layer_normalization_gru_cell import LayerNormalizationGRUCell
+from keras_nnx.layers.layer_normalization_lstm_cell import LayerNormalizationLSTMCell
 from keras_nnx.layers.layer_scale import LayerScale
 from keras_nnx.layers.multi_head_attention import MultiHeadAttention
+from keras_nnx.layers.multiplicative_attention_pooling import MultiplicativeAttentionPooling
 from keras_nnx.layers.patch_dropout import PatchDropout
 from keras_nnx.layers.patch_embedding import PatchEmbedding
 from keras_nnx.layers.patch_merging import PatchMerging
@@ -24,6 +28,7 @@ from keras_nnx.layers.weight_standardized_conv2d import WeightStandardizedConv2D
 from keras_nnx.layers.window_attention import WindowAttention
 
 __all__ = [
+    "AdditiveAttentionPooling",
     "AttentionPooling",
     "BlurPool",
     "ClassToken",
@@ -31,8 +36,11 @@ __all__ = [
     "EfficientChannelAttention",
     "FeedForward",
     "GlobalResponseNormalization",
+    "LayerNormalizationGRUCell",
+    "LayerNormalizationLSTMCell",
     "LayerScale",
     "MultiHeadAttention",
+    "MultiplicativeAttentionPooling",
     "PatchDropout",
     "PatchEmbedding",
     "PatchMerging",

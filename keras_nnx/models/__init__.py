@@ -2,10 +2,16 @@
 
 from keras_nnx.models._freezing import freeze
 from keras_nnx.models.convnext import ConvNeXt
+from keras_nnx.models.crnn import CRNN
 from keras_nnx.models.deit import DeiT, fuse_heads
 from keras_nnx.models.efficientnet import EfficientNet
+from keras_nnx.models.greedy_decoder import greedy_decoder
+from keras_nnx.models.language_model import LanguageModel
 from keras_nnx.models.pretrained import Carried, load_pretrained
 from keras_nnx.models.resnet import ResNet
+from keras_nnx.models.sequence_classifier import SequenceClassifier
+from keras_nnx.models.sequence_forecaster import SequenceForecaster
+from keras_nnx.models.sequence_to_sequence import SequenceToSequence
 from keras_nnx.models.swin import Swin
 from keras_nnx.models.temporal import TemporalConvNet
 from keras_nnx.models.transformer_decoder import TransformerDecoder
@@ -15,11 +21,16 @@ from keras_nnx.models.unet import UNet
 from keras_nnx.models.vit import ViT
 
 __all__ = [
+    "CRNN",
     "Carried",
     "ConvNeXt",
     "DeiT",
     "EfficientNet",
+    "LanguageModel",
     "ResNet",
+    "SequenceClassifier",
+    "SequenceForecaster",
+    "SequenceToSequence",
     "Swin",
     "TemporalConvNet",
     "TransformerDecoder",
@@ -29,5 +40,6 @@ __all__ = [
     "ViT",
     "freeze",
     "fuse_heads",
+    "greedy_decoder",
     "load_pretrained",
 ]

@@ -80,6 +80,13 @@ def classify(owner: str, features: Any, classes: int, activation: Any, dropout: 
     return keras.layers.Activation(activation, dtype="float32", name="predictions")(logits)
 
 
+def check_pairs(owner: str, **pairs: Any) -> None:
+    """Check that there is one of each for the source and one for the target."""
+    for key, value in pairs.items():
+        if not isinstance(value, tuple | list) or len(value) != 2:
+            raise ValueError(f"{owner}({key}={value!r}) needs one for the source and one for the target.")
+
+
 def rising(rate: float, count: int) -> list[float]:
     """Return the stochastic depth of each of `count` blocks, from little to `rate` at the last."""
     return [rate * ((index + 1) / count) for index in range(count)]

@@ -93,7 +93,7 @@ def TransformerSeq2Seq(
     parts = settle(_OWNER, variant, VARIANTS, DEFAULT, given)
     check_parts(_OWNER, parts, dropout, stochastic_depth)
     _checks.optional_positive_integer(_OWNER, "decoder_depth", decoder_depth)
-    _check_pairs(input_shape=input_shape, vocabulary_sizes=vocabulary_sizes)
+    _head.check_pairs(_OWNER, input_shape=input_shape, vocabulary_sizes=vocabulary_sizes)
     inputs, embedded = {}, {}
     for side, shape, size in zip(("source", "target"), input_shape, vocabulary_sizes, strict=True):
         inputs[side] = token_input(_OWNER, side, shape)
@@ -112,9 +112,3 @@ def TransformerSeq2Seq(
     if include_top:
         x = _head.classify(_OWNER, x, vocabulary_sizes[1] if classes is None else classes, classifier_activation)
     return keras.Model(inputs, x, name=name)
-
-
-def _check_pairs(**pairs: Any) -> None:
-    for key, value in pairs.items():
-        if not isinstance(value, tuple | list) or len(value) != 2:
-            raise ValueError(f"{_OWNER}({key}={value!r}) needs one for the source and one for the target.")

@@ -52,6 +52,10 @@ class Case:
         layer.set_weights([value + random.uniform(-0.2, 0.2, value.shape) for value in layer.get_weights()])
         return layer
 
+    def passed_in(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Return the part of a new layer's configuration that has the arguments."""
+        return config
+
     def sized(self, batch: int | None = None, scale: int | None = 1) -> list[tuple[int | None, ...]]:
         """Return the shape of each input, with the sizes that may be unknown times `scale`, or unknown."""
         return [

@@ -1,6 +1,6 @@
 """Every case of the layer contract."""
 
-from tests.contract import convolution_block_cases, layer_cases, token_block_cases, token_layer_cases
+from tests.contract import convolution_block_cases, layer_cases, recurrent_cases, token_block_cases, token_layer_cases
 from tests.contract.case import BATCH
 
 __all__ = ["BATCH", "CASES", "MASKED"]
@@ -10,5 +10,6 @@ CASES = (
     *token_layer_cases.CASES,
     *convolution_block_cases.CASES,
     *token_block_cases.CASES,
+    *recurrent_cases.CASES,
 )
 MASKED = tuple(case for case in CASES if case.mask is not None)

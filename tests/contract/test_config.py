@@ -18,6 +18,13 @@ def as_saved(config):
     return json.dumps(config, sort_keys=True)
 
 
+def unbuilt(value):
+    """A configuration without the shapes that a layer, or one in it, was built for."""
+    if isinstance(value, dict):
+        return {key: unbuilt(entry) for key, entry in value.items() if key != "build_config"}
+    return value
+
+
 def meaning(key, value):
     """What an entry of a configuration stands for: initializers and activations have several spellings."""
     if key.endswith("initializer"):
@@ -26,8 +33,9 @@ def meaning(key, value):
 
 
 def test_config_round_trip(case):
-    config = case.make(name="own_name", trainable=False).get_config()
-    again = case.layer.from_config(config)
+    layer = case.make(name="own_name", trainable=False)
+    config = layer.get_config()
+    again = type(layer).from_config(dict(config))  # a recurrent layer takes its cell out
     assert again.get_config() == config
     assert (again.name, again.trainable) == ("own_name", False)
 
@@ -36,16 +44,14 @@ def test_config_holds_what_was_passed_before_and_after_build(case):
     layer = case.make()
     before = layer.get_config()
     passed = {key: meaning(key, value) for key, value in case.arguments.items()}
-    assert {key: meaning(key, before[key]) for key in passed} == passed
+    assert {key: meaning(key, case.passed_in(before)[key]) for key in passed} == passed
     layer(*case.inputs())
-    after = layer.get_config()
-    after.pop("build_config", None)
-    assert after == before
+    assert unbuilt(layer.get_config()) == unbuilt(before)
 
 
 def test_config_keeps_the_dtype_policy(case):
     layer = case.make(dtype="mixed_bfloat16")
-    again = case.layer.from_config(layer.get_config())
+    again = type(layer).from_config(layer.get_config())
     assert again.dtype_policy == layer.dtype_policy
 
 

@@ -23,6 +23,10 @@ CASES = {
         {},
         {"kind": "soft", "temperature": 3.0, "from_logits": False, "reduction": "sum", "name": "own"},
     ),
+    losses.QuantileLoss: (
+        {"quantiles": [0.5]},
+        {"quantiles": [0.1, 0.5, 0.9], "reduction": "sum", "name": "own"},
+    ),
     optimizers.LayerwiseDecay: (
         {"inner_optimizer": keras.optimizers.SGD(0.5), "multipliers": {}},
         {

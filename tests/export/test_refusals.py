@@ -60,9 +60,17 @@ def test_operator_without_a_translation_names_the_layer(tmp_path):
         assert "register_lowering" in caught.value.remedy
 
 
-def test_recurrence_in_tflite_is_refused_by_name(tmp_path):
-    model = functional(keras.Input((None, 4)), keras.layers.GRU(3, name="gru_layer"))
-    with pytest.raises(UnsupportedOperatorError, match=r"gru_layer.*Recurrent layers"):
+def test_a_list_that_a_loop_fills_is_refused_in_tflite_by_name(tmp_path):
+    @keras.saving.register_keras_serializable(package="test_engine")
+    class Sums(keras.layers.Layer):
+        def call(self, inputs):
+            found = tf.TensorArray(tf.float32, size=0, dynamic_size=True)
+            for step in tf.range(tf.shape(inputs)[1]):
+                found = found.write(step, tf.reduce_sum(inputs[:, step], axis=-1))
+            return tf.transpose(found.stack())
+
+    model = functional(keras.Input((None, 4)), Sums(name="sums"))
+    with pytest.raises(UnsupportedOperatorError, match=r"sums.*keras\.layers\.RNN"):
         nnx.export_model(model, tmp_path / "x", formats=("tflite",))
 
 

@@ -44,7 +44,6 @@ x = Steps(name="steps")(x)
 x = x + keras.layers.Embedding(6, 8)(keras.layers.IntegerLookup(vocabulary=[3, 7, 9], name="table")(codes))
 formats = ("saved_model", "onnx", "tflite")
 if sys.argv[3] == "recurrent":
-    formats = formats[:2]
     x = keras.layers.GRU(8, return_sequences=True, name="recurrent")(x)
 scores = keras.layers.Dense(5, activation="gelu", name="scores")(x)
 model = keras.Model({"rows": rows, "codes": codes}, {"scores": scores, "again": scores}, name="model")

@@ -12,6 +12,7 @@ import numpy as np
 from keras_nnx import models
 
 BATCH, CLASSES, VOCABULARY = 3, 5, 20
+POOLED = ("avg", "max", "first", "last")
 Shape = tuple[int, ...]
 
 
@@ -76,13 +77,12 @@ def sequence(
     build: Callable[..., keras.Model], shape: tuple, features: int, length: int = 8, label: str = "", **arguments: Any
 ) -> Case:
     """A case of a model that answers at every step, or to the whole sequence if pooled."""
-    pooled = ("avg", "max", "first", "last")
     return Case(
         build,
         shape,
         arguments,
-        {None: (length, CLASSES), **dict.fromkeys(pooled, (CLASSES,))},
-        {None: (length, features), **dict.fromkeys(pooled, (features,))},
+        {None: (length, CLASSES), **dict.fromkeys(POOLED, (CLASSES,))},
+        {None: (length, features), **dict.fromkeys(POOLED, (features,))},
         integers="vocabulary_size" in arguments or "vocabulary_sizes" in arguments,
         label=label,
     )
@@ -170,4 +170,25 @@ CASES = (
         vocabulary_sizes=(VOCABULARY, VOCABULARY),
         decoder_depth=2,
     ),
+    Case(
+        models.CRNN,
+        (8, 8, 1),
+        {"filters": (3, 4), "units": (5,), "cell": "gru", "width_halvings": 1},
+        {None: (4, CLASSES), **dict.fromkeys(POOLED, (CLASSES,))},
+        {None: (4, 10), **dict.fromkeys(POOLED, (10,))},
+    ),
+    sequence(models.LanguageModel, (None,), 6, units=(5, 6), vocabulary_size=VOCABULARY),
+    sequence(models.SequenceClassifier, (None, 3), 6, units=(6,), mask_value=0.0),
+    sequence(
+        models.SequenceClassifier,
+        (None,),
+        8,
+        label="tokens",
+        units=(5, 4),
+        cell="gru",
+        bidirectional=True,
+        dropout=0.1,
+        vocabulary_size=VOCABULARY,
+    ),
+    sequence(models.SequenceToSequence, ((None,), (None,)), 5, units=(6, 5), vocabulary_sizes=(VOCABULARY, VOCABULARY)),
 )

@@ -42,7 +42,7 @@ OPERATORS = ("LSTM", "GRU", "RNN", "Loop", "Scan", "UNIDIRECTIONAL_SEQUENCE_LSTM
 """What recurrence is made of; a file with none of these has all steps written out."""
 HELD = np.array([[1, 1, 0, 1, 0], [0, 0, 1, 1, 1], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]], bool)
 """Masks of real inputs: with holes, padded on the left, of all steps, of none."""
-INTRODUCTION = f"""# How recurrence exports
+INTRODUCTION = f"""# Recurrence, by configuration
 
 Recurrent layers by configuration, format and mode (`export_model(..., recurrent=...)`), in float32. "Proven" means that
 the file was run in its own runtime on the probes, with sequences padded on the left and masks with holes among them,

@@ -23,7 +23,8 @@ from keras_nnx.export.workers import Worker, WorkerError
 
 TIMEOUT_SECONDS = 900.0
 _NO_LOOPS = (
-    "Recurrent layers do not convert to TFLite yet: leave this format out, or use layers without a loop over time."
+    "It collects results of a loop in a list, which TFLite does not have: write them into a tensor with "
+    "keras.ops.slice_update, use keras.layers.RNN, which is exported, or leave this format out."
 )
 _NO_FLOAT64 = (
     "It computes in float64 there, which TFLite hardly knows: compute in float32 (keras.ops.quantile, median and "

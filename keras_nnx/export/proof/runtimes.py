@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,8 @@ from keras_nnx.export.workers import Worker, WorkerError
 
 Inputs = dict[str, np.ndarray]
 Outputs = dict[str, np.ndarray]
+Feeds = dict[str, str]
+"""For inputs that hold what a model remembers, the outputs that hold it after the call."""
 REPEAT = 2
 """Identical calls in a row: state that survives a call shows in the second."""
 _TIMEOUT_SECONDS = 600.0
@@ -23,8 +26,11 @@ _TIMEOUT_SECONDS = 600.0
 class Runtime(Protocol):
     """Something that runs one artifact."""
 
-    def run(self, probes: list[Inputs]) -> list[list[Outputs]]:
-        """Return the outputs of `REPEAT` identical calls for each probe."""
+    def run(self, probes: list[Inputs], feeds: Feeds | None = None) -> list[list[Outputs]]:
+        """Return the outputs of `REPEAT` identical calls for each probe.
+
+        An input that a probe leaves out is the output of the call before that `feeds` names for it.
+        """
 
     def time(self, inputs: Inputs, seconds: float, most: int) -> list[float]:
         """Return the milliseconds of calls made for about `seconds`, but at most `most` of them, after a warm-up."""
@@ -51,9 +57,9 @@ class OnnxRuntime:
         """Run one batch."""
         return dict(zip(self._names, self._session.run(None, inputs), strict=True))
 
-    def run(self, probes: list[Inputs]) -> list[list[Outputs]]:
+    def run(self, probes: list[Inputs], feeds: Feeds | None = None) -> list[list[Outputs]]:
         """Return the outputs of `REPEAT` identical calls for each probe."""
-        return [[self(inputs) for _ in range(REPEAT)] for inputs in probes]
+        return _in_a_row(self, probes, feeds)
 
     def time(self, inputs: Inputs, seconds: float, most: int) -> list[float]:
         """Return the milliseconds of calls made for about `seconds`, but at most `most` of them, after a warm-up."""
@@ -84,11 +90,11 @@ class LiteRt:
             self._open(inputs)
         return {name: np.array(value) for name, value in self._runner(**inputs).items()}
 
-    def run(self, probes: list[Inputs]) -> list[list[Outputs]]:
+    def run(self, probes: list[Inputs], feeds: Feeds | None = None) -> list[list[Outputs]]:
         """Return the outputs of `REPEAT` identical calls for each probe."""
         if self._worker is None:
-            return [[self(inputs) for _ in range(REPEAT)] for inputs in probes]
-        answers, _ = _run_in(self._worker, "run_tflite", self._path, probes, threads=self._threads)
+            return _in_a_row(self, probes, feeds)
+        answers, _ = _run_in(self._worker, "run_tflite", self._path, probes, feeds=feeds, threads=self._threads)
         return answers
 
     def time(self, inputs: Inputs, seconds: float, most: int) -> list[float]:
@@ -117,10 +123,10 @@ class SavedModelRuntime:
         self._path = path.absolute()  # the child may be in another folder
         self._worker = worker
 
-    def run(self, probes: list[Inputs]) -> list[list[Outputs]]:
+    def run(self, probes: list[Inputs], feeds: Feeds | None = None) -> list[list[Outputs]]:
         """Return the outputs of `REPEAT` identical calls for each probe."""
         try:
-            answers, reply = _run_in(self._worker, "run_saved_model", self._path, probes)
+            answers, reply = _run_in(self._worker, "run_saved_model", self._path, probes, feeds=feeds)
         except WorkerError as error:
             raise self._failed(error) from error
         if reply["imported"]:
@@ -140,6 +146,14 @@ class SavedModelRuntime:
 
     def _failed(self, error: WorkerError) -> RuntimeFailureError:
         return RuntimeFailureError(f"saved_model: TensorFlow cannot run {self._path.name}: {error}")
+
+
+def _in_a_row(call: Callable[[Inputs], Outputs], probes: list[Inputs], feeds: Feeds | None) -> list[list[Outputs]]:
+    answers: list[list[Outputs]] = []
+    for given in probes:
+        inputs = {**{name: answers[-1][0][output] for name, output in (feeds or {}).items() if answers}, **given}
+        answers.append([call(inputs) for _ in range(REPEAT)])
+    return answers
 
 
 def _run_in(

@@ -9,7 +9,7 @@ import numpy as np
 
 OPERATORS = ("LSTM", "GRU", "RNN")
 _WEIGHTS = (1, 2)
-"""Which inputs are the kernels: one for the inputs, one for the states. Biases stay in float, as those of all others."""
+"""Which inputs are the kernels: one for the inputs, one for the states. Biases stay in float."""
 _LARGEST = 127
 
 

@@ -56,7 +56,7 @@ class TfliteStatic:
         batches = list(_batches(samples, fixed_batch or _BATCH))
         try:
             with _quiet():
-                self._ranges = self._quantizer(()).calibrate({"serving_default": batches})
+                self._ranges = _with_some_width(self._quantizer(()).calibrate({"serving_default": batches}))
         except Exception as error:
             raise _failed("int8", error) from error
 
@@ -84,6 +84,20 @@ class TfliteStatic:
                     f"(^|;){re.escape(tensor)}(;|$)", names.ALL_SUPPORTED, algorithm_key=without
                 )
         return result
+
+
+def _with_some_width(ranges: dict[str, Any]) -> dict[str, Any]:
+    """Give tensors that were always zero, as first states are, a range: the scale of a bias is a product with theirs.
+
+    With no range it would be so small that no bias had room in 32 bits.
+    """
+    wide = {"min": -1.0, "max": 1.0}
+    return {
+        name: {key: np.full_like(value, wide[key]) if key in wide else value for key, value in found.items()}
+        if "min" in found and not np.any(found["min"]) and not np.any(found["max"])
+        else found
+        for name, found in ranges.items()
+    }
 
 
 def quantize_weights(path: Path, precision: str) -> None:

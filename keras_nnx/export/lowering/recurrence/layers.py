@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import tensorflow as tf
 from keras import tree
 from keras.src import backend
 
-from keras_nnx.export.errors import UnsupportedModelError
 from keras_nnx.export.lowering.recurrence import fused as tflite
 from keras_nnx.export.lowering.recurrence.gates import Gates, read_gates
 from keras_nnx.export.lowering.recurrence.loops import Walk, scan
@@ -122,7 +121,7 @@ class _Writer:
         """Go through time in a layer with Keras's own cells; None if it is to be done step by step."""
         flat = iter(tree.flatten(initial_state))
         starts = [
-            checked_starts(self._path(), cell.units, [next(flat) for _ in range(cell.states)], sequences)
+            checked_starts(self._plan, self._path(), cell.units, [next(flat) for _ in range(cell.states)], sequences)
             for cell in gates
         ]
         if self._plan.target == "onnx":
@@ -195,9 +194,9 @@ class _Writer:
     def _path(self) -> str:
         return "" if self._layer is None else self._layer.path
 
-    def _refuse(self, mode: str, reason: str, instead: str) -> None:
-        raise UnsupportedModelError(
-            f"{self._plan.target}: the layer {self._path()!r} cannot be written with recurrent={mode!r}: {reason}. "
+    def _refuse(self, mode: str, reason: str, instead: str) -> NoReturn:
+        raise self._plan.refuse(
+            f"the layer {self._path()!r} cannot be written with recurrent={mode!r}: {reason}. "
             f"Or use recurrent={instead!r}."
         )
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from keras_nnx.export.errors import UnsupportedModelError
 from keras_nnx.export.lowering.graphs import axis_size
+from keras_nnx.export.lowering.recurrence.plans import Plan
 
 
-def checked_starts(layer: str, units: int, states: Sequence[tf.Tensor], batch: tf.Tensor) -> list[tf.Tensor]:
+def checked_starts(
+    plan: Plan, layer: str, units: int, states: Sequence[tf.Tensor], batch: tf.Tensor
+) -> list[tf.Tensor]:
     """Return the first states of a cell, b u each; one row stands for all samples.
 
     Raises:
@@ -19,7 +21,7 @@ def checked_starts(layer: str, units: int, states: Sequence[tf.Tensor], batch: t
     result = []
     for state in states:
         if state.shape.rank != 2 or state.shape[1] not in (None, units):
-            raise UnsupportedModelError(
+            raise plan.refuse(
                 f"The layer {layer!r} is given an initial state of shape {tuple(state.shape)}, but its states have the "
                 f"shape (batch, {units}): pass initial_state with one such tensor for each state."
             )
