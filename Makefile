@@ -10,10 +10,10 @@ WORKERS ?= auto
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install demo test zoo bench support check format docs build lock clean
+.PHONY: help install demo test zoo bench support recurrence check format docs build lock clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## make .venv from the locked requirements
 
@@ -30,7 +30,7 @@ demo: $(STAMP)  ## train on real digits, export, prove, report (about two minute
 test: $(STAMP)  ## the whole test suite, but for the zoo
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not zoo" $(ARGS)
 
-zoo: $(STAMP)  ## export every layer of Keras, its applications and KerasHub's backbones (about a quarter of an hour)
+zoo: $(STAMP)  ## export every layer of Keras, its applications and KerasHub's backbones (about half an hour)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m zoo $(ARGS)
 
 bench: $(STAMP)  ## latency, training, size, time and memory beside stock Keras, in turns (an hour)
@@ -38,6 +38,9 @@ bench: $(STAMP)  ## latency, training, size, time and memory beside stock Keras,
 
 support: $(STAMP)  ## write export/SUPPORT.md anew
 	$(BIN)/python -m tests.zoo.support
+
+recurrence: $(STAMP)  ## write export/RECURRENCE.md anew
+	$(BIN)/python -m tests.zoo.recurrence
 
 check: $(STAMP)  ## format, lint, types, docstrings, import rules
 	$(BIN)/ruff format --check .

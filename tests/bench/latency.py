@@ -53,6 +53,19 @@ def match(name, samples):
     return next(value for key, value in samples.items() if key in name)
 
 
+def in_turns(runners, seconds):
+    """Call the runners in turns for so many seconds; return the median milliseconds of each."""
+    times = {who: [] for who in runners}
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for who, run in runners.items():
+            for _ in range(TURN):
+                before = time.perf_counter()
+                run()
+                times[who].append((time.perf_counter() - before) * 1e3)
+    return {who: float(np.median(values)) for who, values in times.items()}
+
+
 def main(name, target, threads, seconds, *paths):
     samples = inputs(build(name))
     start = {"onnx": onnx_runner, "tflite": tflite_runner}[target]
@@ -66,15 +79,7 @@ def main(name, target, threads, seconds, *paths):
             runners.pop(who, None)
             said = str(error).splitlines()[0].replace(str(Path(path).parent) + "/", "")  # no folder of this machine
             failures[who] = f"{type(error).__name__}: {said}"[:200]
-    times = {who: [] for who in runners}
-    end = time.perf_counter() + float(seconds)
-    while time.perf_counter() < end:
-        for who, run in runners.items():
-            for _ in range(TURN):
-                before = time.perf_counter()
-                run()
-                times[who].append((time.perf_counter() - before) * 1e3)
-    medians = {who: float(np.median(values)) for who, values in times.items()}
+    medians = in_turns(runners, float(seconds))
     difference = None
     if len(runners) == 2:
         first, second = (np.asarray(run()[0], "float64") for run in runners.values())

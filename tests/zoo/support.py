@@ -36,7 +36,7 @@ def cell(model, target):
         try:
             report = nnx.export_model(model, Path(folder, "x"), formats=(target,))
         except ExportError as error:
-            return f"refused: {_reason(error)}"
+            return f"refused: {reason_of(error)}"
     assert report.proven
     return "proven"
 
@@ -71,10 +71,9 @@ def _line(title, cells):
     return f"| {title} | {' | '.join(cells)} |"
 
 
-def _reason(error):
+def reason_of(error):
+    """Return why an export was refused, in a few words."""
     if isinstance(error, UnsupportedOperatorError):
-        if error.operator.startswith("TensorList"):
-            return "recurrence has no builtin form yet"
         return f"the target has no `{error.operator}`"
     kinds = {
         ParityError: "the converter's file answers differently",

@@ -26,15 +26,23 @@ def dense(layer: keras.layers.Dense, inputs: Any, training: bool | None = None) 
 def time_distributed(
     layer: keras.layers.TimeDistributed, inputs: Any, training: bool | None = None, mask: Any = None
 ) -> Any:
-    """Put the steps into the batch: Keras counts them while tracing, and takes an unknown number for one."""
-    if not isinstance(inputs, tf.Tensor) or mask is not None:
+    """Put the steps into the batch: Keras goes through as many as there are samples where it does not know them."""
+    if not isinstance(inputs, tf.Tensor):
         return keras.layers.TimeDistributed.call(layer, inputs, training=training, mask=mask)
-    shape = tf.shape(inputs)
-    rows = tf.reshape(inputs, tf.concat([[shape[0] * shape[1]], shape[2:]], 0))
-    rows.set_shape([None, *inputs.shape[2:]])
-    outputs = layer.layer(rows, training=training) if layer.layer._call_has_training_arg else layer.layer(rows)
-    result = tf.reshape(outputs, tf.concat([shape[:2], tf.shape(outputs)[1:]], 0))
+    options = {"training": training} if layer.layer._call_has_training_arg else {}
+    if mask is not None and layer.layer._call_has_mask_arg:
+        options["mask"] = _rows(mask)
+    outputs = layer.layer(_rows(inputs), **options)
+    result = tf.reshape(outputs, tf.concat([tf.shape(inputs)[:2], tf.shape(outputs)[1:]], 0))
     result.set_shape([*inputs.shape[:2], *outputs.shape[1:]])
+    return result
+
+
+def _rows(tensor: tf.Tensor) -> tf.Tensor:
+    """Put the second axis into the first."""
+    shape = tf.shape(tensor)
+    result = tf.reshape(tensor, tf.concat([[shape[0] * shape[1]], shape[2:]], 0))
+    result.set_shape([None, *tensor.shape[2:]])
     return result
 
 
