@@ -221,3 +221,10 @@ def test_int8_of_recurrent_layers(target, steps, tmp_path):
     assert loops == (target == "tflite" and steps is None)
     if steps is None:
         assert artifact.size_bytes < 0.6 * plain.size_bytes
+
+
+def test_int8_where_all_sizes_are_known(tmp_path):
+    """Nothing reads the first step's gate of forgetting, since there is nothing to forget."""
+    model = sequential(layers.LSTM(8), shape=(5, 4), batch_size=1)
+    artifact, *_ = exported(model, "tflite", tmp_path, precision="int8", calibration=values(32, 5, 4))
+    assert artifact.parity.sqnr_db > 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import warnings
 from collections.abc import Collection, Iterator
@@ -17,7 +18,7 @@ from keras_nnx.export.errors import ConverterCrashError
 from keras_nnx.export.inspection import tflite_operators
 from keras_nnx.export.layer_paths import layer_path
 from keras_nnx.export.quantization import SMALLEST
-from keras_nnx.export.quantization.tflite_outputs import with_outputs_apart
+from keras_nnx.export.quantization.tflite_outputs import with_outputs_apart, with_unread_kept
 
 _BATCH = 32
 _EVERYTHING = ".*"
@@ -56,7 +57,11 @@ class TfliteStatic:
         batches = list(_batches(samples, fixed_batch or _BATCH))
         try:
             with _quiet():
-                self._ranges = _with_some_width(self._quantizer(()).calibrate({"serving_default": batches}))
+                measured = self._quantizer((), with_unread_kept(self._content))
+                # The quantiser takes a moving average of batches' ranges, which of single samples is far too narrow.
+                groups = [batches] if fixed_batch is None else [[batch] for batch in batches]
+                ranges = [measured.calibrate({"serving_default": group}) for group in groups]
+                self._ranges = _with_some_width(functools.reduce(_widened, ranges))
         except Exception as error:
             raise _failed("int8", error) from error
 
@@ -64,11 +69,11 @@ class TfliteStatic:
         """Write the int8 file with the layers `kept` in float."""
         path.write_bytes(_run("int8", self._quantizer(kept), self._ranges))
 
-    def _quantizer(self, kept: Collection[str]) -> Any:
+    def _quantizer(self, kept: Collection[str], content: bytes | None = None) -> Any:
         from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
 
         names, without = qtyping.TFLOperationName, algorithm_manager.AlgorithmName.NO_QUANTIZE
-        result = quantizer.Quantizer(bytearray(self._content))
+        result = quantizer.Quantizer(bytearray(self._content if content is None else content))
         result.add_static_config(_EVERYTHING, names.ALL_SUPPORTED, _BITS, _BITS)
         for name in _IN_FLOAT:
             result.update_quantization_recipe(_EVERYTHING, names[name], algorithm_key=without)
@@ -84,6 +89,15 @@ class TfliteStatic:
                     f"(^|;){re.escape(tensor)}(;|$)", names.ALL_SUPPORTED, algorithm_key=without
                 )
         return result
+
+
+def _widened(ranges: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return ranges that hold both."""
+    ends = {"min": np.minimum, "max": np.maximum}
+    return {
+        name: {key: ends[key](value, more[name][key]) if key in ends else value for key, value in found.items()}
+        for name, found in ranges.items()
+    }
 
 
 def _with_some_width(ranges: dict[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,23 @@ def with_outputs_apart(content: bytes) -> bytes:
     return _packed(model) if changed else content
 
 
+def with_unread_kept(content: bytes) -> bytes:
+    """Make outputs of the main graph of what its operators write and nothing reads.
+
+    Where all sizes are known, LiteRT gives such a result no memory, and whoever measures all results fails on it.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    graph = model.subgraphs[0]
+    outputs = [int(tensor) for tensor in graph.outputs]
+    read = {int(tensor) for operator in graph.operators or [] for tensor in operator.inputs} | set(outputs)
+    written = [int(tensor) for operator in graph.operators or [] for tensor in operator.outputs]
+    unread = [tensor for tensor in written if tensor not in read]
+    graph.outputs = [*outputs, *unread]
+    return _packed(model) if unread else content
+
+
 def _copied(schema: Any, model: Any, graph: Any, tensor: int, position: int) -> int:
     """Add a cast of `tensor` to itself, and return the tensor that it writes."""
     source = graph.tensors[tensor]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ class Gates:
         activation: Of what is remembered.
         recurrent_activation: Of the gates.
         reset_after: Whether a GRU resets after its product.
+        apart: Cuts a tensor of all gates into a number of equal parts.
     """
 
     kind: str
@@ -40,6 +42,7 @@ class Gates:
     activation: Callable[[Any], Any]
     recurrent_activation: Callable[[Any], Any] | None
     reset_after: bool = False
+    apart: Callable[[tf.Tensor, int], Sequence[tf.Tensor]] = functools.partial(tf.split, axis=-1)
 
     @property
     def count(self) -> int:
@@ -55,14 +58,21 @@ class Gates:
         """Multiply the inputs of all steps at once: b t d -> b t gates*u."""
         return tf.linalg.matmul(inputs, self.kernel) + self.input_bias
 
-    def step(self) -> Step:
-        """Return what one step does with projected inputs and the states."""
+    def step(self, *, written_out: bool = False) -> Step:
+        """Return what one step does with projected inputs and the states.
+
+        Args:
+            written_out: Whether each step is a piece of graph of its own, where gates are cut apart one by one: of the
+                first step one may be read by nothing, and runtimes refuse an operator with such a result.
+        """
+        if written_out:
+            return dataclasses.replace(self, apart=_slices).step()
         return {"LSTM": self._lstm, "GRU": self._gru, "RNN": self._simple}[self.kind]
 
     def _lstm(self, inputs: tf.Tensor, states: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
         assert self.recurrent_activation is not None
         hidden, carry = states
-        into, forget, candidate, out = tf.split(inputs + tf.linalg.matmul(hidden, self.recurrent_kernel), 4, axis=-1)
+        into, forget, candidate, out = self.apart(inputs + tf.linalg.matmul(hidden, self.recurrent_kernel), 4)
         carry = self.recurrent_activation(forget) * carry + self.recurrent_activation(into) * self.activation(candidate)
         hidden = self.recurrent_activation(out) * self.activation(carry)
         return hidden, [hidden, carry]
@@ -87,12 +97,17 @@ class Gates:
 
     def _opened(self, gates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         assert self.recurrent_activation is not None
-        update, reset = tf.split(gates, 2, axis=-1)
+        update, reset = self.apart(gates, 2)
         return self.recurrent_activation(update), self.recurrent_activation(reset)
 
     def _simple(self, inputs: tf.Tensor, states: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
         hidden = self.activation(inputs + tf.linalg.matmul(states[0], self.recurrent_kernel))
         return hidden, [hidden]
+
+
+def _slices(tensor: tf.Tensor, count: int) -> list[tf.Tensor]:
+    size = tensor.shape[-1] // count
+    return [tensor[:, index * size : (index + 1) * size] for index in range(count)]
 
 
 def read_gates(cell: Any) -> Gates | None:

@@ -153,7 +153,7 @@ class _Writer:
                 zeros=bool(layer.zero_output_for_mask) and final,
                 unroll=unroll,
             )
-            last, outputs, kept = scan(cell.step(), cell.project(outputs), start, mask, walk)
+            last, outputs, kept = scan(cell.step(written_out=unroll), cell.project(outputs), start, mask, walk)
             states += kept
         return last, outputs, states
 
