@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +11,11 @@ import tensorflow as tf
 
 _KINDS = {keras.layers.LSTMCell: "LSTM", keras.layers.GRUCell: "GRU", keras.layers.SimpleRNNCell: "RNN"}
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+
+def _split(tensor: tf.Tensor, count: int) -> Sequence[tf.Tensor]:
+    return tf.split(tensor, count, axis=-1)
+
 
 Step = Callable[[tf.Tensor, Sequence[tf.Tensor]], tuple[tf.Tensor, list[tf.Tensor]]]
 
@@ -42,7 +46,7 @@ class Gates:
     activation: Callable[[Any], Any]
     recurrent_activation: Callable[[Any], Any] | None
     reset_after: bool = False
-    apart: Callable[[tf.Tensor, int], Sequence[tf.Tensor]] = functools.partial(tf.split, axis=-1)
+    apart: Callable[[tf.Tensor, int], Sequence[tf.Tensor]] = dataclasses.field(default=_split)
 
     @property
     def count(self) -> int:
