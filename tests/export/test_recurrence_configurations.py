@@ -37,3 +37,23 @@ def test_masks_reach_the_layer_at_each_step(tmp_path):
     report = nnx.export_model(model, tmp_path / "x", formats=("onnx",))
     assert report.proven
     assert "GRU" in report.artifacts["onnx"].operators
+
+
+@pytest.mark.parametrize("target", ["onnx", "tflite"])
+def test_zeros_of_masked_steps_are_in_their_places_when_steps_are_written_out(target, tmp_path):
+    """Keras reads the mask from the wrong end when it writes out steps that it goes through backwards."""
+    backwards = layers.GRU(2, go_backwards=True, zero_output_for_mask=True, **SEQUENCES)
+    model = keras.Sequential([keras.Input((4, 3), batch_size=1), layers.Masking(), backwards])
+    inputs = np.random.default_rng(0).normal(size=(1, 4, 3)).astype("float32")
+    inputs[:, :2] = 0
+    report = nnx.export_model(model, tmp_path / "x", formats=(target,), recurrent="unroll", calibration=inputs)
+    assert report.proven
+
+
+@pytest.mark.parametrize("target", ["onnx", "tflite"])
+def test_a_layer_that_unrolls_itself_answers_as_it_does_in_keras(target, tmp_path):
+    unrolled = layers.LSTM(2, go_backwards=True, zero_output_for_mask=True, unroll=True, **SEQUENCES)
+    model = keras.Sequential([keras.Input((4, 3), batch_size=1), layers.Masking(), unrolled])
+    inputs = np.random.default_rng(0).normal(size=(1, 4, 3)).astype("float32")
+    inputs[:, :2] = 0
+    assert nnx.export_model(model, tmp_path / "x", formats=(target,), calibration=inputs).proven

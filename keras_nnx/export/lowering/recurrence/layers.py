@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 import keras
@@ -80,7 +80,8 @@ class _Writer:
             own = type(layer).inner_loop not in _KERAS_LOOPS
             if own or tf.executing_eagerly():
                 return type(layer).inner_loop(layer, sequences, initial_state, mask, training)
-            gates = _all_gates(layer, sequences) if not training else None
+            steps_only = training or _is_zeroed_in_another_order(mask, vars(layer))
+            gates = None if steps_only else _all_gates(layer, sequences)
             if gates is not None:
                 result = self._through_gates(layer, gates, sequences, initial_state, mask)
                 if result is not None:
@@ -93,17 +94,22 @@ class _Writer:
         self, of_keras: Callable[..., Any], step: Any, inputs: Any, initial_states: Any, **options: Any
     ) -> Any:
         """Go through time whatever a step does; this stands in the place of `keras.backend.rnn`."""
-        length = options.get("input_length")
+        length, mask = options.get("input_length"), options.get("mask")
         odd = options.get("time_major") or isinstance(length, tf.Tensor)
         if tf.executing_eagerly() or odd:
+            return of_keras(step, inputs, initial_states, **options)
+        if _is_zeroed_in_another_order(mask, options):
+            self._say(UNROLL, "Keras puts its zeros elsewhere than in a loop")
             return of_keras(step, inputs, initial_states, **options)
         unroll = self._unrolls(tree.flatten(inputs)[0], bool(options.get("unroll")))
         if self._plan.target == "onnx":
             self._say(UNROLL if unroll else LOOP, "ONNX has no operator for its cell")
-            return of_keras(step, inputs, initial_states, **{**options, "unroll": unroll})
-        if self._plan.mode == "fused":
+            if not unroll:
+                return of_keras(step, inputs, initial_states, **{**options, "unroll": False})
+        elif self._plan.mode == "fused":
             self._refuse("fused", "the operator is an LSTM with one of Keras's own cells", "loop")
-        self._say(*((UNROLL, "the time is static") if unroll else self._why_loop(tree.flatten(inputs)[0])))
+        else:
+            self._say(*((UNROLL, "the time is static") if unroll else self._why_loop(tree.flatten(inputs)[0])))
         walk = Walk(
             backwards=bool(options.get("go_backwards")),
             every=options.get("return_all_outputs", True),
@@ -111,9 +117,7 @@ class _Writer:
             unroll=unroll,
         )
         constants = tuple(options.get("constants") or ())
-        return scan(
-            lambda now, states: step(now, (*states, *constants)), inputs, initial_states, options.get("mask"), walk
-        )
+        return scan(lambda now, states: step(now, (*states, *constants)), inputs, initial_states, mask, walk)
 
     def _through_gates(
         self, layer: keras.layers.RNN, gates: list[Gates], sequences: tf.Tensor, initial_state: Any, mask: Any
@@ -199,6 +203,11 @@ class _Writer:
             f"the layer {self._path()!r} cannot be written with recurrent={mode!r}: {reason}. "
             f"Or use recurrent={instead!r}."
         )
+
+
+def _is_zeroed_in_another_order(mask: Any, options: Mapping[str, Any]) -> bool:
+    """Whether a layer is unrolled by its own wish, and Keras then reads the mask of its zeros from the wrong end."""
+    return mask is not None and all(options.get(key) for key in ("unroll", "go_backwards", "zero_output_for_mask"))
 
 
 def _all_gates(layer: keras.layers.RNN, sequences: Any) -> list[Gates] | None:
