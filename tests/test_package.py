@@ -1,6 +1,7 @@
 """What the package as a whole promises: its names, its documentation, and how little its import costs."""
 
 import doctest
+import enum
 import importlib
 import inspect
 import json
@@ -91,7 +92,24 @@ PUBLIC_NAMES = {
         "plot",
         "values",
     },
-    "keras_nnx.callbacks": set(),
+    "keras_nnx.callbacks": {
+        "EarlyStopping",
+        "FindingKind",
+        "GradientFinding",
+        "GradientMonitor",
+        "GradientWarning",
+        "GradualUnfreeze",
+        "LearningRateFinder",
+        "Limits",
+        "ReduceOnPlateau",
+        "Reduction",
+        "StopKind",
+        "StopReason",
+        "Throughput",
+        "ThroughputMonitor",
+        "WarmRestarts",
+        "WeightAveraging",
+    },
     "keras_nnx.models": {
         "Carried",
         "ConvNeXt",
@@ -188,7 +206,7 @@ def test_dir_lists_the_lazy_names():
 def test_public_docstrings_say_what_a_reader_needs(value):
     text = inspect.getdoc(value)
     assert text
-    if inspect.isclass(value) and issubclass(value, Exception):
+    if inspect.isclass(value) and issubclass(value, Exception | enum.Enum):
         return
     parameters = [
         name for name in inspect.signature(value).parameters if name not in ("kwargs", "self") and name[0] != "_"

@@ -111,12 +111,12 @@ class ThroughputMonitor(StatefulCallback):
 
     def _seconds(self) -> np.ndarray:
         """Return the times of the executions, with those that compiled replaced by what they should have taken."""
-        times, sizes = np.asarray(self._times), np.asarray(self._sizes)
+        times, sizes = np.array(self._times), np.asarray(self._sizes)
         first = sorted({index for index in self._first if index < len(times)})
         others = np.delete(np.arange(len(times)), first)
-        if len(others):
-            typical = np.median(times[others] / sizes[others])
-            times[first] = np.minimum(times[first], typical * sizes[first])
+        each = times / sizes
+        typical = np.median(each[others]) if len(others) else each.min()
+        times[first] = np.minimum(times[first], typical * sizes[first])
         return times
 
     @property

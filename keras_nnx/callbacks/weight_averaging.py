@@ -143,8 +143,9 @@ class WeightAveraging(StatefulCallback):
             return
         for index, weight in enumerate(weights):
             if _is_float(weight):
-                # A number of Python takes the type of the tensor, float64 included.
-                self._averages[index] = ops.convert_to_tensor(self._averages[index]) * kept + weight * (1 - kept)
+                # Written like this, what does not move stays what it is to the last bit.
+                average = ops.convert_to_tensor(self._averages[index])
+                self._averages[index] = average + (weight - average) * (1 - kept)
             else:
                 self._averages[index] = weight
 

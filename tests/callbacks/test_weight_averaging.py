@@ -77,7 +77,7 @@ def plain_start():
 def test_statistics_are_those_of_the_averaged_weights(options):
     model = compiled(normalised=True, **options)
     fit(model, WeightAveraging("swa", data=INPUTS, validate=False))
-    hidden = keras.Model(model.inputs, model.get_layer("hidden_0").output)(INPUTS)
+    hidden = keras.Model(model.inputs[0], model.get_layer("hidden_0").output)(INPUTS)
     parts = [ops.convert_to_numpy(hidden)]
     layer = model.get_layer("normalised")
     np.testing.assert_allclose(layer.moving_mean, np.mean([part.mean(axis=0) for part in parts], axis=0), atol=1e-5)
@@ -100,7 +100,7 @@ def test_batches_of_any_kind_count_the_same(kind):
     seeds = [ops.convert_to_numpy(v).copy() for v in model.non_trainable_variables if "seed" in v.path]
     averaging = WeightAveraging("swa", data=data, batches=3, validate=False)
     fit(model, averaging, epochs=1, steps_per_epoch=1)
-    hidden = ops.convert_to_numpy(keras.Model(model.inputs, model.get_layer("hidden_0").output)(INPUTS))
+    hidden = ops.convert_to_numpy(keras.Model(model.inputs[0], model.get_layer("hidden_0").output)(INPUTS))
     expected = np.mean([hidden[start : start + 4].mean(axis=0) for start in (0, 4, 8)], axis=0)
     np.testing.assert_allclose(model.get_layer("normalised").moving_mean, expected, atol=1e-5)
     assert seeds
