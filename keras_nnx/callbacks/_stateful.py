@@ -59,8 +59,9 @@ class StatefulCallback(keras.callbacks.Callback):
             run.add(self)
         if not self._resumed:
             self._reset()
-        self._resumed, self._training = False, True
+        self._resumed = False
         self._begin()
+        self._training = True  # what could not begin has no end
 
     def on_train_end(self, logs: Any = None) -> None:
         """Finish."""

@@ -74,7 +74,9 @@ class GradientMonitor(StatefulCallback):
     def _reset(self) -> None:
         self.history: list[dict[str, Any]] = []
         self._found: list[dict[str, Any]] = []
-        self._step = 0
+        self._step = self._looks = 0
+        self._spent = self._compiling = 0.0
+        self._total: float | None = 0.0
 
     def _begin(self) -> None:
         if keras.backend.backend() != "tensorflow":
@@ -87,7 +89,7 @@ class GradientMonitor(StatefulCallback):
         self._began = time.perf_counter()
         self._spent = self._compiling = self._last = self._typical = 0.0
         self._looks = 0
-        self._total: float | None = None
+        self._total = None
 
     @property
     def findings(self) -> list[GradientFinding]:

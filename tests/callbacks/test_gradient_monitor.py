@@ -179,6 +179,7 @@ def test_scalars_and_a_picture(tmp_path):
     tags = {(event.step, value.tag) for event in events for value in event.summary.value}
     assert (monitor.history[0]["step"], "gradient/head") in tags
     assert monitor.plot(tmp_path / "gradients.png").stat().st_size > 1000
+    assert GradientMonitor().cost["looks"] == 0
     with pytest.raises(ValueError, match="nothing to draw yet"):
         GradientMonitor().plot(tmp_path / "none.png")
 
