@@ -13,7 +13,7 @@ from keras import ops
 
 from keras_nnx import _checks, _figures
 from keras_nnx.callbacks import _runs, _tensorflow
-from keras_nnx.callbacks._places import places
+from keras_nnx.callbacks._places import named_layers, places
 from keras_nnx.callbacks._stateful import StatefulCallback
 from keras_nnx.callbacks.gradient_findings import FindingKind, GradientFinding, GradientWarning, Limits, judge
 
@@ -237,16 +237,20 @@ def _as_tensor(value: Any) -> Any:
 def _activations(model: Any) -> _tensorflow.Activations:
     """Return the layers whose answers say something, each with what to look for and the name of its function."""
     found: _tensorflow.Activations = {}
-    for layer in model._flatten_layers(include_self=False):
+    seen: set[int] = set()
+    for name, layer in named_layers(model):
         function = getattr(getattr(layer, "activation", None), "__name__", None)
         if isinstance(layer, keras.layers.ReLU):
             function = "relu"
-        if hasattr(layer, "cell"):  # the answer of a recurrent layer is no answer of its activation
+        # What a recurrent layer answers, or one made of others, need not be what its activation answers.
+        made_of_others = hasattr(layer, "cell") or layer._flatten_layers(recursive=False, include_self=False)
+        if made_of_others or id(layer) in seen:
             continue
+        seen.add(id(layer))
         if function in _DEAD:
-            found[layer.path] = layer, f"dead:{function}"
+            found[name] = layer, f"dead:{function}"
         elif function in _SATURATED:
-            found[layer.path] = layer, f"saturated:{function}"
+            found[name] = layer, f"saturated:{function}"
     return found
 
 

@@ -107,7 +107,7 @@ def test_dead_units_are_counted():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GradientWarning)
         fit(model, monitor, epochs=1)
-    assert monitor.history[0]["dead"][model.get_layer("layer_1").path] >= 0.75
+    assert monitor.history[0]["dead"]["layer_1"] >= 0.75
     assert FindingKind.DEAD in {entry.kind for entry in monitor.findings}
 
 
@@ -116,6 +116,18 @@ def test_a_healthy_model_gets_no_warning():
     fit(compiled(), monitor, epochs=3)
     assert monitor.findings == []
     assert len(monitor.history) == 11
+
+
+def test_activations_are_found_as_layers_of_their_own_and_inside_models():
+    inside = keras.Sequential([keras.layers.Dense(4), keras.layers.ReLU(name="rectified")], name="inside")
+    model = keras.Sequential(
+        [keras.Input((3,)), inside, keras.layers.Dense(3), keras.layers.Activation("tanh", name="squashed")]
+    )
+    model.compile("sgd", "mse", jit_compile=True)
+    monitor = GradientMonitor(interval=1, limits=QUIET)
+    fit(model, monitor, epochs=1)
+    assert set(monitor.history[0]["dead"]) == {"inside/rectified"}
+    assert set(monitor.history[0]["saturated"]) == {"squashed"}
 
 
 def test_a_gradient_that_is_no_number_explodes():
