@@ -17,7 +17,7 @@ from keras_nnx._version import __version__
 # that Keras knows their names when it loads a model.
 _AS_COMMAND = os.path.basename((getattr(sys, "argv", None) or [""])[0]) in ("keras-nnx", "-m")  # noqa: PTH119
 if TYPE_CHECKING or not _AS_COMMAND:
-    from keras_nnx import blocks, layers, losses, models, optimizers
+    from keras_nnx import blocks, callbacks, layers, losses, models, optimizers, schedules
 
 if TYPE_CHECKING:
     from keras_nnx import data, export
@@ -34,6 +34,7 @@ __all__ = [
     "__version__",
     "benchmark_export",
     "blocks",
+    "callbacks",
     "check_exportable",
     "data",
     "export",
@@ -44,10 +45,11 @@ __all__ = [
     "losses",
     "models",
     "optimizers",
+    "schedules",
     "verify_export",
 ]
 
-_LAZY_ROOMS = ("blocks", "data", "export", "layers", "losses", "models", "optimizers")
+_LAZY_ROOMS = ("blocks", "callbacks", "data", "export", "layers", "losses", "models", "optimizers", "schedules")
 _LAZY_FUNCTIONS = {
     "benchmark_export": "keras_nnx.export",
     "check_exportable": "keras_nnx.export",

@@ -1,6 +1,7 @@
 """What the package as a whole promises: its names, its documentation, and how little its import costs."""
 
 import doctest
+import enum
 import importlib
 import inspect
 import json
@@ -22,6 +23,7 @@ PUBLIC_NAMES = {
         "benchmark_export",
         "check_exportable",
         "blocks",
+        "callbacks",
         "data",
         "export",
         "export_model",
@@ -31,6 +33,7 @@ PUBLIC_NAMES = {
         "losses",
         "models",
         "optimizers",
+        "schedules",
         "verify_export",
     },
     "keras_nnx.layers": {
@@ -81,7 +84,40 @@ PUBLIC_NAMES = {
         "UNetEncoderBlock",
     },
     "keras_nnx.losses": {"DistillationLoss", "QuantileLoss"},
-    "keras_nnx.optimizers": {"LayerwiseDecay"},
+    "keras_nnx.optimizers": {"LayerwiseDecay", "ScheduledSGD"},
+    "keras_nnx.schedules": {
+        "CosineRestarts",
+        "ExponentialDecay",
+        "InverseSquareRoot",
+        "Joined",
+        "MultiStepDecay",
+        "OneCycle",
+        "OneCycleMomentum",
+        "PolynomialDecay",
+        "Scaled",
+        "StepDecay",
+        "WarmupStableDecay",
+        "plot",
+        "values",
+    },
+    "keras_nnx.callbacks": {
+        "EarlyStopping",
+        "FindingKind",
+        "GradientFinding",
+        "GradientMonitor",
+        "GradientWarning",
+        "GradualUnfreeze",
+        "LearningRateFinder",
+        "Limits",
+        "ReduceOnPlateau",
+        "Reduction",
+        "StopKind",
+        "StopReason",
+        "Throughput",
+        "ThroughputMonitor",
+        "WarmRestarts",
+        "WeightAveraging",
+    },
     "keras_nnx.models": {
         "CRNN",
         "Carried",
@@ -185,7 +221,7 @@ def test_dir_lists_the_lazy_names():
 def test_public_docstrings_say_what_a_reader_needs(value):
     text = inspect.getdoc(value)
     assert text
-    if inspect.isclass(value) and issubclass(value, Exception):
+    if inspect.isclass(value) and issubclass(value, Exception | enum.Enum):
         return
     parameters = [
         name for name in inspect.signature(value).parameters if name not in ("kwargs", "self") and name[0] != "_"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from keras_nnx import models
+from keras_nnx import callbacks, models, schedules
 from keras_nnx.demo.configuration import Configuration
 
 if TYPE_CHECKING:
@@ -27,11 +27,8 @@ def train(
     """Train `model` in place, end on its best weights, and return the curves, one value an epoch."""
     steps = int(data.train.cardinality()) * configuration.epochs
     warmup = max(1, int(configuration.warmup_share * steps))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=max(1, steps - warmup),
-        warmup_target=configuration.learning_rate,
-        warmup_steps=warmup,
+    schedule = schedules.CosineRestarts(
+        configuration.learning_rate, period=max(1, steps - warmup), restarts=0, warmup_steps=warmup
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=configuration.decay)
     # Biases, normalisation scales, the class token and the positions are no weight matrices.
@@ -39,9 +36,7 @@ def train(
         var_list=[v for v in model.trainable_variables if len(v.shape) < 2 or v.name in ("token", "positions")]
     )
     model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=True)
-    stopping = keras.callbacks.EarlyStopping(
-        monitor="val_loss", patience=configuration.patience, restore_best_weights=True
-    )
+    stopping = callbacks.EarlyStopping("val_loss", patience=configuration.patience)
     history = model.fit(
         data.train,
         validation_data=data.validation,

@@ -1,5 +1,6 @@
-"""Optimizers: what fine-tuning needs around those of Keras."""
+"""Optimizers: what fine-tuning and schedules need beside those of Keras."""
 
 from keras_nnx.optimizers.layerwise_decay import LayerwiseDecay
+from keras_nnx.optimizers.scheduled_sgd import ScheduledSGD
 
-__all__ = ["LayerwiseDecay"]
+__all__ = ["LayerwiseDecay", "ScheduledSGD"]

@@ -39,6 +39,11 @@ def transfer_learning():
 
 
 @pytest.fixture(scope="session")
+def find_learning_rate():
+    return load_example("find_learning_rate")
+
+
+@pytest.fixture(scope="session")
 def run_example(tmp_path_factory):
     """Run an example in a process and a folder of its own; return what it printed and the folder."""
 
