@@ -99,7 +99,7 @@ def train(series: np.ndarray, bounds: tuple[int, int], changes: YearlyChanges, e
         year_before = before[:, -YEAR:]
         parts.append((prepare.predict(before, verbose=0), (after - year_before - changes.mean) / changes.scale))
     model = nnx.models.SequenceForecaster(
-        (None, 1), horizon=YEAR, quantiles=QUANTILES, units=(32,), cell="gru", dropout=0.1
+        (None, 1), horizon=YEAR, quantiles=QUANTILES, units=(32,), cell="gru", dropout=0.3
     )
     model.compile(keras.optimizers.Adam(2e-3), nnx.losses.QuantileLoss(QUANTILES))
     best = keras.callbacks.EarlyStopping(patience=20, restore_best_weights=True)

@@ -44,6 +44,21 @@ def find_learning_rate():
 
 
 @pytest.fixture(scope="session")
+def forecast_co2():
+    return load_example("forecast_co2")
+
+
+@pytest.fixture(scope="session")
+def read_dates():
+    return load_example("read_dates")
+
+
+@pytest.fixture(scope="session")
+def read_digits_by_row():
+    return load_example("read_digits_by_row")
+
+
+@pytest.fixture(scope="session")
 def run_example(tmp_path_factory):
     """Run an example in a process and a folder of its own; return what it printed and the folder."""
 

@@ -54,12 +54,18 @@ and answered as the model does; behind it is what the recurrence became: ONNX's 
 "unroll" and "fused" of files for a batch of {BATCH} and {STEPS} steps, which they need to be known. In ONNX, "auto" is
 "fused" where ONNX has an operator; in TFLite, "auto" is "loop".
 
-This page is generated (`make recurrence`), and `make zoo` checks that it is current.
+This page is generated (`make recurrence`). `make zoo` checks of each configuration all of ONNX and one form in TFLite.
 """
 
 
 def row(name):
     """Return the line of the table for one configuration."""
+    found = cells(name, list(COLUMNS.values()))
+    return f"| {name} | {' | '.join(found[column] for column in COLUMNS.values())} |"
+
+
+def cells(name, columns):
+    """Return some cells of one configuration, by format and mode."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     model = CASES[name]()
@@ -67,10 +73,9 @@ def row(name):
         model(np.zeros((1, STEPS, 4), "float32"))
     random = np.random.default_rng(0)  # biases are zeros at first, which would hide a wrong one
     model.set_weights([random.normal(scale=0.4, size=weight.shape) for weight in model.get_weights()])
-    narrow = [column for column in COLUMNS.values() if column in OF_KNOWN_SIZES]
-    wide = [column for column in COLUMNS.values() if column not in OF_KNOWN_SIZES]
-    cells = {**cells_of(model, None, wide), **cells_of(model, signature_of(model), narrow)}
-    return f"| {name} | {' | '.join(cells[column] for column in COLUMNS.values())} |"
+    narrow = [column for column in columns if column in OF_KNOWN_SIZES]
+    wide = [column for column in columns if column not in OF_KNOWN_SIZES]
+    return {**cells_of(model, None, wide), **cells_of(model, signature_of(model), narrow)}
 
 
 def listed(name):
