@@ -93,13 +93,13 @@ class Learned(layers.Layer):
 
 
 class WithoutNegatives(layers.Layer):
-    """Passes on a mask of its own, with holes: steps whose first feature is below -0.5 do not count."""
+    """Passes on a mask of its own, with holes: steps whose first feature is below -0.3 do not count."""
 
     def call(self, inputs):
         return inputs
 
     def compute_mask(self, inputs, previous_mask=None):
-        return inputs[..., 0] > -0.5  # no value of a probe is so near that rounding decides
+        return inputs[..., 0] > -0.3  # between the values of probes that are multiples of a half
 
 
 class DoubledLSTM(layers.LSTM):
