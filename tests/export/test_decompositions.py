@@ -31,7 +31,7 @@ CASES = {
     "FloorMod": (("onnx",), lambda x: x % tf.constant([3, -3, 7, -1]), WHOLES),
     "Roll": (("tflite",), lambda x: tf.roll(x, [2, -1, 9], [1, -1, 0]), FLOATS),
     "XlaDynamicUpdateSlice": (
-        ("onnx", "tflite"),
+        ("onnx",),
         lambda x: keras.ops.slice_update(x, [1, 2, 3], x[:2, :2, :1]),
         FLOATS,
     ),
@@ -88,7 +88,9 @@ CASES = {
     ),
     "ScaleAndTranslate lanczos": (("onnx",), lambda x: tf.image.resize(x, (7, 23), "lanczos3"), IMAGES),
     "ScaleAndTranslate smooth": (("onnx",), lambda x: tf.image.resize(x, (5, 3), "bicubic", antialias=True), IMAGES),
-    "MaxPool3D": (("tflite",), lambda x: tf.nn.max_pool3d(x, (2, 3, 1), (2, 1, 3), "SAME"), VOLUMES),
+    # With strides over the window TensorFlow itself answers otherwise on another processor: with oneDNN windows start at
+    # the edge, as in two dimensions, and without it they are centred.
+    "MaxPool3D": (("tflite",), lambda x: tf.nn.max_pool3d(x, (2, 3, 2), (2, 1, 2), "SAME"), VOLUMES),
     "AvgPool3D": (("tflite",), lambda x: tf.nn.avg_pool3d(x, (3, 2, 2), (1, 2, 1), "SAME"), VOLUMES),
     "AvgPool3D valid": (("tflite",), lambda x: tf.nn.avg_pool3d(x, 2, 2, "VALID"), VOLUMES),
     "SpaceToBatchND": (
