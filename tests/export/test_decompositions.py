@@ -88,7 +88,7 @@ CASES = {
     ),
     "ScaleAndTranslate lanczos": (("onnx",), lambda x: tf.image.resize(x, (7, 23), "lanczos3"), IMAGES),
     "ScaleAndTranslate smooth": (("onnx",), lambda x: tf.image.resize(x, (5, 3), "bicubic", antialias=True), IMAGES),
-    # With strides over the window TensorFlow itself answers otherwise on another processor: with oneDNN windows start at
+    # With strides over the window TensorFlow answers otherwise on another processor: with oneDNN windows start at
     # the edge, as in two dimensions, and without it they are centred.
     "MaxPool3D": (("tflite",), lambda x: tf.nn.max_pool3d(x, (2, 3, 2), (2, 1, 2), "SAME"), VOLUMES),
     "AvgPool3D": (("tflite",), lambda x: tf.nn.avg_pool3d(x, (3, 2, 2), (1, 2, 1), "SAME"), VOLUMES),
