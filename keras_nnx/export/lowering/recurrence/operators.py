@@ -22,9 +22,9 @@ _PLAIN = {
     "relu": "Relu",
     "tanh": "Tanh",
     "sigmoid": "Sigmoid",
-    "softplus": "Softplus",
     "softsign": "Softsign",
 }
+"""Not Softplus, which ONNX has, too: ONNX Runtime computes log(1 + exp(x)) inside these operators, infinite from 89."""
 _WITH_NUMBERS = {
     "elu": ("Elu", 1.0, 0.0),
     "hard_sigmoid": ("HardSigmoid", 1 / 6, 0.5),
