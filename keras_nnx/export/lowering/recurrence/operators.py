@@ -25,6 +25,7 @@ _PLAIN = {
     "sigmoid": "Sigmoid",
     "softsign": "Softsign",
 }
+"""Not Softplus, which ONNX has, too: ONNX Runtime computes log(1 + exp(x)) inside these operators, infinite from 89."""
 _WITH_NUMBERS = {
     "elu": ("Elu", 1.0, 0.0),
     "hard_sigmoid": ("HardSigmoid", 1 / 6, 0.5),
