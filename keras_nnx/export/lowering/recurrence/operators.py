@@ -18,7 +18,6 @@ from keras_nnx.export.lowering.recurrence.gates import Gates
 
 CARRIER = "CudnnRNNV3"
 
-# Softplus is not among them: ONNX Runtime's recurrent operators let it overflow where the argument is large.
 _PLAIN = {
     "relu": "Relu",
     "tanh": "Tanh",
