@@ -72,6 +72,8 @@ def _quantize_dynamic(source: Path, destination: Path) -> None:
                 op_types_to_quantize=list(DYNAMIC_OPERATORS),
                 per_channel=True,
                 weight_type=quantization.QuantType.QInt8,
+                # Activations are unsigned: processors without VNNI saturate where weights use all of their 8 bits.
+                reduce_range=True,
             )
     except Exception as error:
         raise ConverterCrashError(f"onnx: int8_dynamic quantisation failed: {type(error).__name__}: {error}") from error
