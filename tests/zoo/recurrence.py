@@ -54,7 +54,7 @@ and answered as the model does; behind it is what the recurrence became: ONNX's 
 "unroll" and "fused" of files for a batch of {BATCH} and {STEPS} steps, which they need to be known. In ONNX, "auto" is
 "fused" where ONNX has an operator; in TFLite, "auto" is "loop".
 
-This page is generated (`make recurrence`). `make zoo` checks of each configuration all of ONNX and one form in TFLite.
+This page is generated (`make recurrence`). `make zoo` makes a part of it anew, in turns over all columns, and compares.
 """
 
 
