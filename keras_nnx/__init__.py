@@ -1,7 +1,7 @@
 """Layers that deploy: Keras 3 building blocks, and exports that are proven in the target's own runtime.
 
-`import keras_nnx as nnx` brings layers, blocks and models. Everything that needs an extra (`nnx.data`, `nnx.export`,
-`nnx.export_model`, ...) is imported on first use.
+`import keras_nnx as nnx` brings layers, blocks and models, whose names Keras has to know. Callbacks and everything that
+needs an extra (`nnx.data`, `nnx.export`, `nnx.export_model`, ...) are imported on first use.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from keras_nnx._version import __version__
 # that Keras knows their names when it loads a model.
 _AS_COMMAND = os.path.basename((getattr(sys, "argv", None) or [""])[0]) in ("keras-nnx", "-m")  # noqa: PTH119
 if TYPE_CHECKING or not _AS_COMMAND:
-    from keras_nnx import blocks, callbacks, layers, losses, models, optimizers, schedules
+    from keras_nnx import blocks, layers, losses, models, optimizers, schedules
 
 if TYPE_CHECKING:
-    from keras_nnx import data, export
+    from keras_nnx import callbacks, data, export
     from keras_nnx.export import (
         benchmark_export,
         check_exportable,
