@@ -154,7 +154,7 @@ def test_a_sum_over_a_segment_is_no_number_because_of_another_one():
 POOLS = {
     "MaxPool": (lambda x: tf.nn.max_pool2d(x, (2, 1), (3, 2), "SAME"), 2),
     "AvgPool": (lambda x: tf.nn.avg_pool2d(x, (1, 2), (4, 3), "SAME"), 2),
-    "MaxPool3D": (lambda x: tf.nn.max_pool3d(x, (1, 2, 2), (1, 3, 5), "SAME"), 3),
+    "MaxPool3D": (lambda x: tf.nn.max_pool3d(x, (1, 2, 2), (1, 3, 3), "SAME"), 3),
     "AvgPool3D": (lambda x: tf.nn.avg_pool3d(x, (2, 2, 2), (3, 3, 2), "SAME"), 3),
 }
 

@@ -69,6 +69,9 @@ def test_a_list_that_a_loop_fills_is_refused_in_tflite_by_name(tmp_path):
                 found = found.write(step, tf.reduce_sum(inputs[:, step], axis=-1))
             return tf.transpose(found.stack())
 
+        def compute_output_spec(self, inputs):
+            return keras.KerasTensor(inputs.shape[:2], "float32")
+
     model = functional(keras.Input((None, 4)), Sums(name="sums"))
     with pytest.raises(UnsupportedOperatorError, match=r"sums.*keras\.layers\.RNN"):
         nnx.export_model(model, tmp_path / "x", formats=("tflite",))
