@@ -9,6 +9,8 @@ OUT ?= build/demo
 WORKERS ?= auto
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+# TensorFlow computes some operators otherwise, or not at all, where it does not take oneDNN by itself.
+export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .PHONY: help install demo test zoo bench support recurrence check format docs build lock clean
 
