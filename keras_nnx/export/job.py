@@ -139,11 +139,14 @@ class Job:
             convert_to_tflite(self.program, self._traced(target), path, self.worker, allow_flex=self.options.allow_flex)
 
     def _traced(self, target: str) -> FrozenGraph:
-        plan = Plan(target, self.options.recurrent, self.options.precision)
+        plan = self._plan(target)
         frozen = trace(self.program, target, plan)
         if (note := plan.note()) and note not in self.notes:
             self.notes.append(note)
         return frozen
+
+    def _plan(self, target: str) -> Plan:
+        return Plan(target, self.options.recurrent, self.options.precision)
 
     def _properties(self) -> dict[str, Any]:
         """Return what an ONNX file says about itself."""
@@ -195,7 +198,9 @@ class Job:
                 self.references = with_more_noise(self.program, self.references)
                 return self._prove(target, path, precision, explain=explain)
             if explain:
-                layer, said = first_diverging_layer(self.program, target, self.references, error.probe, self.worker)
+                layer, said = first_diverging_layer(
+                    self.program, target, self.references, error.probe, self.worker, self._plan(target)
+                )
                 raise error.with_remedy(f"{said} {_WRITE_NOTHING}", layer) from error
             raise error.with_remedy(_WRITE_NOTHING) from error
 

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_nnx.export.lowering.layers import float32_compute, replaced_calls
+from keras_nnx.export.lowering.recurrence.plans import Plan
 from keras_nnx.export.proof.reference import Reference
 from keras_nnx.export.proof.runtimes import LiteRt, OnnxRuntime, SavedModelRuntime
 from keras_nnx.export.signature import Program, Signature, TensorSignature
@@ -25,7 +26,12 @@ _DIVERGED = 1e-4
 
 
 def first_diverging_layer(
-    program: Program, target: str, references: list[Reference], probe: str, worker: Worker
+    program: Program,
+    target: str,
+    references: list[Reference],
+    probe: str,
+    worker: Worker,
+    recurrent: Plan | None = None,
 ) -> tuple[str, str]:
     """Convert the model again with the answers of all its layers as outputs, and compare them in order.
 
@@ -35,6 +41,7 @@ def first_diverging_layer(
         references: The probes.
         probe: Name of the one on which it was wrong.
         worker: A process that knows TensorFlow.
+        recurrent: How recurrence was written in the artifact.
 
     Returns:
         The path of the layer, `""` if it cannot be told; and a sentence about it.
@@ -44,7 +51,7 @@ def first_diverging_layer(
         tapped, layers = _tapped(program)
         with float32_compute(program.model):
             outputs = tapped.call({name: tf.constant(value) for name, value in inputs.items()})
-        received = _run(tapped, target, inputs, worker)
+        received = _run(tapped, target, inputs, worker, recurrent)
     except Exception as error:  # noqa: BLE001  (the artifact is wrong whether or not the place is found)
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return "", f"Which layer differs could not be found out: {reason}"
@@ -64,9 +71,10 @@ def first_diverging_layer(
 def _tapped(program: Program) -> tuple[Program, dict[str, str]]:
     """Return the program with an output for each layer, and the layers' paths by the names of these outputs."""
     layers: dict[str, str] = {}
+    cells = _repeated(program.model)
 
     def call(inputs: dict[str, Any]) -> dict[str, Any]:
-        with _recorded(program.model) as record:
+        with _recorded(program.model, cells) as record:
             outputs = dict(program.call(inputs))
         for index, (layer, tensor) in enumerate(record):
             outputs[f"tap_{index}"] = tf.cast(tensor, tf.float32)
@@ -89,8 +97,14 @@ def _tapped(program: Program) -> tuple[Program, dict[str, str]]:
     return dataclasses.replace(program, call=call, signature=signature), layers
 
 
+def _repeated(model: keras.Model) -> set[int]:
+    """Return the layers that a recurrent layer calls at each step: how often they are traced is up to its form."""
+    recurrent = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]
+    return {id(inner) for layer in recurrent for inner in layer._flatten_layers(include_self=False)}
+
+
 @contextlib.contextmanager
-def _recorded(model: keras.Model) -> Iterator[list[tuple[str, Any]]]:
+def _recorded(model: keras.Model, without: set[int]) -> Iterator[list[tuple[str, Any]]]:
     """Record the float tensors that the layers of `model` return, in the order in which they return them."""
     record: list[tuple[str, Any]] = []
     graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
@@ -108,11 +122,14 @@ def _recorded(model: keras.Model) -> Iterator[list[tuple[str, Any]]]:
 
         return call
 
-    with replaced_calls(model._flatten_layers(include_self=False), watch):
+    layers = [layer for layer in model._flatten_layers(include_self=False) if id(layer) not in without]
+    with replaced_calls(layers, watch):
         yield record
 
 
-def _run(tapped: Program, target: str, inputs: dict[str, np.ndarray], worker: Worker) -> dict[str, np.ndarray]:
+def _run(
+    tapped: Program, target: str, inputs: dict[str, np.ndarray], worker: Worker, recurrent: Plan | None
+) -> dict[str, np.ndarray]:
     from keras_nnx.export.conversion.onnx import convert_to_onnx, save_onnx
     from keras_nnx.export.conversion.saved_model import write_saved_model
     from keras_nnx.export.conversion.tflite import convert_to_tflite
@@ -122,7 +139,7 @@ def _run(tapped: Program, target: str, inputs: dict[str, np.ndarray], worker: Wo
         if target == "saved_model":
             write_saved_model(tapped, path)
             return SavedModelRuntime(path, worker).run([inputs])[0][0]
-        frozen = trace(tapped, target)
+        frozen = trace(tapped, target, recurrent)
         if target == "onnx":
             save_onnx(convert_to_onnx(tapped.model, frozen, tapped.signature, compact=False), path, {})
             return OnnxRuntime(path)(inputs)
