@@ -25,10 +25,29 @@ class Run:
     def __init__(self, model: Any, arguments: dict[str, Any]) -> None:
         self.model, self.arguments = model, arguments
         self._callbacks: list[Any] = []
+        self._resumed: list[dict[str, Any]] = []
 
     def add(self, callback: Any) -> None:
-        """Let a callback know when the run is over."""
+        """Let a callback know when the run is over; give it its state, if the run goes on from an earlier one."""
         self._callbacks.append(callback)
+        name = type(callback).__name__
+        for entry in self._resumed:
+            if entry["callback"] == name:
+                self._resumed.remove(entry)
+                callback.set_state(entry["state"])
+                return
+
+    def resume(self, states: list[dict[str, Any]]) -> None:
+        """Let callbacks that begin go on from these states, the first of a class from its first."""
+        self._resumed = list(states)
+
+    def states(self, without: Any) -> list[dict[str, Any]]:
+        """Return the states of the callbacks of this run, but for one of them."""
+        return [
+            {"callback": type(callback).__name__, "state": callback.get_state()}
+            for callback in self._callbacks
+            if callback is not without
+        ]
 
     @property
     def validates(self) -> bool:

@@ -105,12 +105,7 @@ def scalar_writer(folder: str | Path) -> Callable[[dict[str, float], int], None]
     Raises:
         ImportError: If TensorBoard is missing.
     """
-    try:
-        import tensorboard.summary  # noqa: F401 (TensorFlow has no scalars without it)
-        import tensorflow as tf
-    except ImportError as error:
-        raise ImportError('Scalars for TensorBoard need it: run pip install "keras-nnx[tune]".') from error
-    writer = tf.summary.create_file_writer(str(folder))
+    tf, writer = _summaries(folder)
 
     def write(values: dict[str, float], step: int) -> None:
         with writer.as_default():
@@ -119,3 +114,28 @@ def scalar_writer(folder: str | Path) -> Callable[[dict[str, float], int], None]
         writer.flush()
 
     return write
+
+
+def image_writer(folder: str | Path) -> Callable[[str, Any, int], None]:
+    """Return a function that writes a picture, an array `(h, w, c)` of bytes, by name, of a step, for TensorBoard.
+
+    Raises:
+        ImportError: If TensorBoard is missing.
+    """
+    tf, writer = _summaries(folder)
+
+    def write(name: str, picture: Any, step: int) -> None:
+        with writer.as_default():
+            tf.summary.image(name, picture[None], step=step)
+        writer.flush()
+
+    return write
+
+
+def _summaries(folder: str | Path) -> tuple[Any, Any]:
+    try:
+        import tensorboard.summary  # noqa: F401 (TensorFlow has no summaries without it)
+        import tensorflow as tf
+    except ImportError as error:
+        raise ImportError('Writing for TensorBoard needs it: run pip install "keras-nnx[tune]".') from error
+    return tf, tf.summary.create_file_writer(str(folder))

@@ -1,0 +1,318 @@
+"""Adversarial training through `compile` and `fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_nnx import _checks
+from keras_nnx.losses import GANLoss, NonSaturatingGANLoss
+from keras_nnx.training import _gan_checks, _gan_steps, _latents
+from keras_nnx.training.critics import CriticRegularizer
+
+_OWNER = "GAN"
+_ADAM = {"learning_rate": 2e-4, "beta_1": 0.5, "beta_2": 0.999}
+
+
+@keras.saving.register_keras_serializable(package="keras_nnx")
+class GAN(keras.Model):
+    """Trains a generator against a discriminator; a `keras.Model` for `compile`, `fit` and `.keras` files.
+
+    One step is one compiled function: `critic_steps` steps of the discriminator in a loop, each on its own part of the
+    batch, one of the generator, the regularisers, and the moving average of the generator.
+
+    Args:
+        generator: A model from latents `(b, latent_dim)` to images, or from `[latents, labels]` if there are classes.
+        discriminator: A model from images, or `[images, labels]`, to logits: one for each image, `(b, 1)`, or one for
+            each patch. No sigmoid: the losses contain it.
+        latent_dim: Size of the latents. Default: what the generator takes.
+        num_classes: Number of labels, integers from 0, for conditional generation. Default: none.
+        augmentation: A layer that changes images at random in training, and lets gradients through, such as
+            `nnx.layers.DifferentiableAugmentation`. The discriminator sees all images through it.
+        ema_decay: How slowly the averaged generator follows, in [0, 1); None keeps no average.
+        seed: Seed of the latents in training.
+        name: The name of the model.
+        **kwargs: What else `keras.Model` takes.
+
+    Attributes:
+        averaged_generator: The moving average of the generator, or the generator itself where none is kept. What
+            `generate` uses, and what to export.
+
+    Raises:
+        ValueError: If the networks do not fit each other or what they are called with, naming the sizes.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> import keras_nnx as nnx
+        >>> generator = keras.Sequential([keras.Input((4,)), keras.layers.Dense(9), keras.layers.Reshape((3, 3, 1))])
+        >>> discriminator = keras.Sequential([keras.Input((3, 3, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+        >>> gan = nnx.training.GAN(generator, discriminator, seed=1)
+        >>> gan.compile(loss=nnx.losses.HingeGANLoss(), regularizers=[nnx.training.R1(interval=4)], critic_steps=2)
+        >>> history = gan.fit(np.zeros((8, 3, 3, 1), "float32"), batch_size=4, verbose=0)
+        >>> gan.generate(5, seed=2).shape
+        (5, 3, 3, 1)
+
+    Source:
+        Goodfellow et al., "Generative Adversarial Nets" (2014); the averaged generator, Yazici et al., "The Unusual
+        Effectiveness of Averaging in GAN Training" (2019).
+    """
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        latent_dim: int | None = None,
+        num_classes: int | None = None,
+        augmentation: keras.layers.Layer | None = None,
+        ema_decay: float | None = 0.999,
+        seed: int | None = None,
+        name: str = "gan",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name=name, **kwargs)
+        self.generator = _gan_checks.network("generator", generator)
+        self.discriminator = _gan_checks.network("discriminator", discriminator)
+        _checks.optional_positive_integer(_OWNER, "latent_dim", latent_dim)
+        self.latent_dim = _gan_checks.latent_dim(generator, latent_dim)
+        self.num_classes = _checks.optional_positive_integer(_OWNER, "num_classes", num_classes)
+        self.augmentation = augmentation
+        self.ema_decay = None if ema_decay is None else _checks.probability(_OWNER, "ema_decay", ema_decay)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.image_shape = _gan_checks.image_shape(generator, discriminator, self.latent_dim, self.num_classes)
+        _gan_checks.scores_are_logits(discriminator, self.image_shape, self.num_classes)
+        self.averaged_generator = generator if ema_decay is None else _copied(self)
+        self._means: dict[str, keras.metrics.Mean] = {}
+        self.built = True
+
+    def compile(
+        self,
+        generator_optimizer: Any = None,
+        discriminator_optimizer: Any = None,
+        loss: GANLoss | None = None,
+        regularizers: CriticRegularizer | Sequence[CriticRegularizer] = (),
+        critic_steps: int = 1,
+        jit_compile: bool | str = "auto",
+        **kwargs: Any,
+    ) -> None:
+        """Choose how to train.
+
+        Args:
+            generator_optimizer: Default: Adam with a learning rate of 2e-4 and `beta_1=0.5`.
+            discriminator_optimizer: Default: as that of the generator. A network that computes in float16 has the loss
+                scaled for it.
+            loss: What both want; default: `nnx.losses.NonSaturatingGANLoss()`.
+            regularizers: What is added to the loss of the discriminator: `R1`, `R2`, `GradientPenalty`.
+            critic_steps: Steps of the discriminator for each of the generator. A batch is cut into as many parts, so
+                let it be larger by as much.
+            jit_compile: Whether XLA compiles the step. `"auto"`: yes, unless a strategy has several replicas.
+            **kwargs: `steps_per_execution` and `run_eagerly`, as in `keras.Model.compile`.
+
+        Raises:
+            ValueError: If an argument is none of these.
+        """
+        if loss is not None and not isinstance(loss, GANLoss):
+            raise ValueError(
+                f"{_OWNER}.compile(loss={loss!r}) needs one of this package's losses between two networks, such as "
+                "nnx.losses.NonSaturatingGANLoss(), or a subclass of nnx.losses.GANLoss."
+            )
+        self.critic_steps = _checks.positive_integer(f"{_OWNER}.compile", "critic_steps", critic_steps)
+        self.regularizers = _gan_checks.regularizers(regularizers)
+        self.loss_between = loss or NonSaturatingGANLoss()
+        if jit_compile == "auto":
+            jit_compile = self.distribute_strategy.num_replicas_in_sync == 1 and not kwargs.get("run_eagerly")
+        with self.distribute_strategy.scope():
+            super().compile(
+                optimizer=_optimizer(generator_optimizer, self.generator), jit_compile=jit_compile, **kwargs
+            )
+            self.discriminator_optimizer = _optimizer(discriminator_optimizer, self.discriminator)
+            self.optimizer.build(self.generator.trainable_variables)
+            self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+            names = [*_gan_steps.MEASURED, "generator_loss", *(entry.name for entry in self.regularizers)]
+            self._means = {name: keras.metrics.Mean(name=name) for name in names}
+
+    @property
+    def generator_optimizer(self) -> Any:
+        """The optimizer of the generator, which is also `optimizer`: what Keras's callbacks change."""
+        return self.optimizer
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The means of what a step measures."""
+        return list(self._means.values())
+
+    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
+        """Train, as `keras.Model.fit`.
+
+        Args:
+            x: Images, `(n, h, w, c)`, in the range of what the generator makes; or a data set of batches.
+            y: Their labels, `(n,)`, if the GAN is conditional.
+            **kwargs: What else `keras.Model.fit` takes. `validation_data` gives both losses on held-out images: a
+                discriminator that scores them far under those it was trained on knows its images by heart.
+
+        Returns:
+            The history.
+
+        Raises:
+            ValueError: If labels are missing, or images are not in the generator's range or of its shape.
+        """
+        if not self.compiled:
+            raise ValueError(f"{_OWNER}.fit: call compile() first; its defaults will do.")
+        _gan_checks.data(x, y, self.num_classes is not None, self.num_classes, self._is_bounded())
+        return super().fit(x, y, **kwargs)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Train on one batch."""
+        return self._logged(_gan_steps.train(self, *self._batch(data)))
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Measure both losses on one batch."""
+        return self._logged(_gan_steps.evaluate(self, *self._batch(data)))
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Return images for latents, or for `[latents, labels]`."""
+        return (self.generator if training else self.averaged_generator)(inputs, training=training)
+
+    def seen(self, images: Any) -> Any:
+        """Return images as the discriminator sees them in training."""
+        return images if self.augmentation is None else self.augmentation(images, training=True)
+
+    def generate(
+        self,
+        n: int,
+        seed: int | None = None,
+        labels: Any = None,
+        truncation: float | None = None,
+        batch_size: int = 256,
+    ) -> np.ndarray:
+        """Return images of the averaged generator.
+
+        Args:
+            n: How many.
+            seed: The same seed draws the same latents, on every machine. Default: others each time.
+            labels: For a conditional GAN: one label for all, or one for each.
+            truncation: Latents are drawn again until none is over this in absolute value: less variety, and fewer
+                images that fail. Default: all are kept.
+            batch_size: How many are computed at a time.
+
+        Returns:
+            Images, `(n, h, w, c)`.
+
+        Raises:
+            ValueError: If labels are missing, or not as many as asked for, or an argument is out of its range.
+        """
+        owner = f"{_OWNER}.generate"
+        _checks.positive_integer(owner, "n", n)
+        if truncation is not None:
+            _checks.at_least(owner, "truncation", truncation, 0.01)
+        latents = _latents.given(seed, n, self.latent_dim, truncation)
+        given = _labels(n, labels, self.num_classes)
+        inputs = latents if given is None else [latents, given]
+        return self.averaged_generator.predict(inputs, batch_size=batch_size, verbose=0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what was passed."""
+        return {
+            "generator": keras.saving.serialize_keras_object(self.generator),
+            "discriminator": keras.saving.serialize_keras_object(self.discriminator),
+            "latent_dim": self.latent_dim,
+            "num_classes": self.num_classes,
+            "augmentation": keras.saving.serialize_keras_object(self.augmentation),
+            "ema_decay": self.ema_decay,
+            "seed": self.seed,
+            "name": self.name,
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> GAN:
+        """Make the GAN anew, its weights aside."""
+        parts = {name: config[name] for name in ("generator", "discriminator", "augmentation", "dtype")}
+        made = {
+            name: keras.saving.deserialize_keras_object(part, custom_objects=custom_objects)
+            for name, part in parts.items()
+        }
+        return cls(**{**config, **made})
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Return what `compile` was given."""
+        if not self.compiled:
+            return {}
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "generator_optimizer": serialize(self.optimizer),
+            "discriminator_optimizer": serialize(self.discriminator_optimizer),
+            "loss": serialize(self.loss_between),
+            "regularizers": [serialize(entry) for entry in self.regularizers],
+            "critic_steps": self.critic_steps,
+            "jit_compile": self.jit_compile,
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
+        }
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as a saved GAN was."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def _batch(self, data: Any) -> tuple[tf.Tensor, tf.Tensor | None]:
+        images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:
+            raise ValueError(f"{_OWNER} knows no sample weights: leave them out.")
+        _gan_checks.batch(images, labels, self.image_shape, self.num_classes is not None)
+        return tf.cast(images, tf.float32), None if labels is None else tf.reshape(tf.cast(labels, tf.int32), [-1])
+
+    def _logged(self, logs: dict[str, tf.Tensor]) -> dict[str, Any]:
+        for name, value in logs.items():
+            self._means[name].update_state(value)
+        return {name: self._means[name].result() for name in logs}
+
+    def _is_bounded(self) -> bool:
+        labels = None if self.num_classes is None else tf.TensorSpec((None,), tf.int32)
+        latents = tf.TensorSpec((None, self.latent_dim), tf.float32)
+        return _gan_checks.ending(self.generator, latents, labels) == "tanh"
+
+
+def _copied(gan: GAN) -> keras.Model:
+    """Return another generator with the same weights, which no optimizer trains."""
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(gan.generator))
+    _gan_checks.image_shape(copy, gan.discriminator, gan.latent_dim, gan.num_classes)  # builds it
+    copy.set_weights(gan.generator.get_weights())
+    copy.trainable = False
+    return copy
+
+
+def _optimizer(given: Any, network: keras.Model) -> Any:
+    optimizer = keras.optimizers.Adam(**_ADAM) if given is None else keras.optimizers.get(given)
+    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    return (
+        keras.optimizers.LossScaleOptimizer(optimizer)
+        if _gan_steps.half_precision(network) and not scaled
+        else optimizer
+    )
+
+
+def _labels(count: int, labels: Any, classes: int | None) -> np.ndarray | None:
+    if classes is None:
+        if labels is not None:
+            raise ValueError(f"{_OWNER}.generate(labels=...) needs a conditional GAN: this one has no num_classes.")
+        return None
+    if labels is None:
+        raise ValueError(
+            f"{_OWNER}.generate needs labels=, one for all images or one for each, from 0 to {classes - 1}."
+        )
+    values = np.asarray(labels)
+    if values.ndim > 1 or (values.ndim == 1 and len(values) != count) or not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(
+            f"{_OWNER}.generate(n={count}) needs one integer label, or {count}, but received labels of shape "
+            f"{values.shape} and type {values.dtype}."
+        )
+    if values.min() < 0 or values.max() >= classes:
+        raise ValueError(
+            f"{_OWNER}.generate received labels from {values.min()} to {values.max()}: they go from 0 to {classes - 1}."
+        )
+    return np.broadcast_to(values, (count,)).astype("int32")

@@ -1,0 +1,152 @@
+"""Training that goes on where it was killed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+
+from keras_nnx import _checks
+from keras_nnx.callbacks import _runs
+from keras_nnx.callbacks._stateful import StatefulCallback
+from keras_nnx.training import _checkpoint
+from keras_nnx.training.shuffled_batches import ShuffledBatches
+
+_OWNER = "Resume"
+_FILE = "training.npz"
+
+
+class Resume(StatefulCallback):
+    """Saves the whole training at the end of epochs, and goes on from there when the same program is run again.
+
+    Saved are weights, every optimizer (a `GAN` has two), the seeds of the layers, the states of this package's other
+    callbacks, and the history. Keras's `BackupAndRestore` saves neither seeds nor callbacks. Where the order of
+    the data depends on nothing that is lost, as with `ShuffledBatches`, the losses go on as if nothing had happened. Put it
+    last among the callbacks: it saves what those in front of it did. A file is replaced only by a whole one, and deleted
+    when training ends by itself.
+
+    Args:
+        folder: Where to save: one folder for each training.
+        every: Save at the end of each how many-th epoch, at least 1.
+
+    Raises:
+        ValueError: If `every` is under 1; or in `fit`, if it is not the last callback, or the folder has the training
+            of another model.
+
+    Example:
+        >>> import tempfile
+        >>> import keras
+        >>> import numpy as np
+        >>> import keras_nnx as nnx
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.compile("adam", "mse")
+        >>> batches = nnx.training.ShuffledBatches(np.ones((8, 2)), np.ones((8, 1)), batch_size=4)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     resume = nnx.training.Resume(folder)
+        ...     history = model.fit(batches, epochs=3, shuffle=False, verbose=0, callbacks=[resume])
+        >>> history.epoch
+        [0, 1, 2]
+    """
+
+    _state: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, folder: str | os.PathLike[str], every: int = 1) -> None:
+        super().__init__()
+        self.folder = Path(folder)
+        self.every = _checks.positive_integer(_OWNER, "every", every)
+        self.resumed_from: int | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file in the folder."""
+        return self.folder / _FILE
+
+    def set_model(self, model: Any) -> None:
+        """Restore the model, before any callback begins."""
+        super().set_model(model)
+        run = _runs.current(model)
+        if self._training or run is None:  # an evaluation in between
+            return
+        self._past: dict[str, Any] | None = None
+        self.resumed_from = None
+        if self.path.exists():
+            self._past = _checkpoint.read(self.path)
+            self._restore(model, self._past)
+            run.resume(self._past["callbacks"])
+            self.resumed_from = model._initial_epoch = self._past["epoch"]
+
+    def _begin(self) -> None:
+        run = _runs.current(self._model)
+        given = [] if run is None else run.arguments.get("callbacks") or []
+        entries = list(given) if isinstance(given, list | tuple) else [self]
+        if entries and entries[-1] is not self:
+            raise ValueError(f"{_OWNER} has to be the last callback, so that it saves what the others did: move it.")
+        self._batches = None if run is None else run.arguments.get("x")
+        if isinstance(self._batches, ShuffledBatches):
+            if run is not None and run.arguments.get("shuffle", True):
+                raise ValueError(
+                    f"{_OWNER}: Keras would shuffle the batches of ShuffledBatches again: pass shuffle=False to fit."
+                )
+            first = 0 if run is None else run.arguments.get("initial_epoch", 0)
+            self._batches.start_at(self.resumed_from or first)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Give the history back what is past."""
+        history = getattr(self._model, "history", None)
+        if self._past is not None and history is not None:
+            history.epoch = list(self._past["epochs"])
+            history.history = {name: list(values) for name, values in self._past["history"].items()}
+        self._past = None
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Save."""
+        if (epoch + 1) % self.every == 0 and not self._model.stop_training:
+            _checkpoint.write(self.path, self._record(epoch, logs or {}))
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Delete the file: this training is done."""
+        self.path.unlink(missing_ok=True)
+        super().on_train_end(logs)
+
+    def _end(self, error: BaseException | None) -> None:
+        self._model._initial_epoch = None  # Keras would start each later training there
+
+    def _record(self, epoch: int, logs: dict[str, Any]) -> dict[str, Any]:
+        history = self._model.history
+        past = {name: [float(value) for value in values] for name, values in history.history.items()}
+        done = list(history.epoch)
+        if epoch not in done:  # Keras's own callback comes after this one
+            done.append(epoch)
+            for name, value in logs.items():
+                past.setdefault(name, []).append(float(value))
+        run = _runs.current(self._model)
+        return {
+            "epoch": epoch + 1,
+            "variables": [
+                {"path": variable.path, "value": np.asarray(keras.ops.convert_to_numpy(variable.value))}
+                for variable in _variables(self._model)
+            ],
+            "callbacks": [] if run is None else run.states(without=self),
+            "epochs": done,
+            "history": past,
+        }
+
+    def _restore(self, model: Any, record: dict[str, Any]) -> None:
+        variables = _variables(model)
+        if wrong := next(_checkpoint.mismatches(record["variables"], variables), None):
+            raise ValueError(
+                f"{_OWNER}: {self.path} is of another training: {wrong}. Choose another folder, or delete the file."
+            )
+        for variable, entry in zip(variables, record["variables"], strict=True):
+            variable.assign(entry["value"])
+
+
+def _variables(model: Any) -> list[Any]:
+    """Return all that changes in a training: weights, seeds, and the variables of every optimizer."""
+    metrics = {id(variable) for variable in model.metrics_variables}
+    optimizers = [value for _, value in sorted(vars(model).items()) if isinstance(value, keras.optimizers.Optimizer)]
+    kept = [variable for variable in model.variables if id(variable) not in metrics]
+    return [*kept, *(variable for optimizer in optimizers for variable in optimizer.variables)]
