@@ -13,6 +13,18 @@ def check_labels(owner: str, shape: tuple) -> None:
         raise ValueError(f"{owner} expects labels of shape (b) or (b 1), but received {tuple(shape)}.")
 
 
+def check_labels_given(owner: str, num_classes: int | None, shape: tuple | None) -> None:
+    """Raise unless there are labels where there are classes, and none where there are none."""
+    if (shape is None) != (num_classes is None):
+        received = "no labels" if shape is None else f"labels of shape {tuple(shape)}"
+        raise ValueError(
+            f"{owner}(num_classes={num_classes}) received {received}: give both the number of classes and labels, or "
+            f"neither."
+        )
+    if shape is not None:
+        check_labels(owner, shape)
+
+
 def flat(labels: Any) -> Any:  # b or b 1 -> b
     """Return labels as integers along one axis."""
     labels = ops.cast(labels, "int32")

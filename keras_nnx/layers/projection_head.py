@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_nnx import _checks
 from keras_nnx._registration import register
-from keras_nnx.layers._labels import check_labels, flat
+from keras_nnx.layers._labels import check_labels_given, flat
 from keras_nnx.layers.spectral_normalization import SpectralNormalization
 
 _OWNER = "ProjectionHead"
@@ -62,14 +62,14 @@ class ProjectionHead(keras.layers.Layer):
         dim = _checks.last_axis(_OWNER, features_shape)
         self.projection = self._normalized(keras.layers.Dense(1, dtype=self.dtype_policy, name="projection"))
         self.projection.build(features_shape)
-        self._check_labels(labels_shape)
+        check_labels_given(_OWNER, self.num_classes, labels_shape)
         if labels_shape is not None:
             embedding = keras.layers.Embedding(self.num_classes, dim, dtype=self.dtype_policy, name="embedding")
             self.embedding = self._normalized(embedding)
             self.embedding.build((labels_shape[0],))
 
     def call(self, features: Any, labels: Any = None, training: bool | None = None) -> Any:  # b d, b -> b 1
-        self._check_labels(None if labels is None else labels.shape)
+        check_labels_given(_OWNER, self.num_classes, None if labels is None else labels.shape)
         more = {"training": training} if self.normalization == "spectral" else {}
         logits = self.projection(features, **more)
         if labels is None:
@@ -81,16 +81,6 @@ class ProjectionHead(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_classes": self.num_classes, "normalization": self.normalization}
-
-    def _check_labels(self, shape: tuple | None) -> None:
-        if (shape is None) != (self.num_classes is None):
-            received = "none" if shape is None else f"labels of shape {tuple(shape)}"
-            raise ValueError(
-                f"{_OWNER}(num_classes={self.num_classes}) received {received}: give both the number of classes and "
-                f"labels, or neither."
-            )
-        if shape is not None:
-            check_labels(_OWNER, shape)
 
     def _normalized(self, layer: keras.layers.Layer) -> keras.layers.Layer:
         if self.normalization is None:

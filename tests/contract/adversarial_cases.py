@@ -4,7 +4,7 @@ import dataclasses
 
 import keras
 
-from keras_nnx import layers
+from keras_nnx import blocks, layers
 from tests.contract.case import IMAGE, Case
 
 
@@ -91,5 +91,47 @@ CASES = (
         label="embedding",
         wrapped=keras.layers.Embedding,
         options={"input_dim": 4, "output_dim": 3},
+    ),
+    Case(blocks.DiscriminatorResidualBlock, IMAGE, {"filters": 4}, unknown=(1, 2)),
+    Case(
+        blocks.DiscriminatorResidualBlock,
+        ((5, 6, 3),),
+        {"filters": 4, "position": "first", "normalization": None, "kernel_size": 1, "activation": "silu"},
+        unknown=(1, 2),
+        label="first",
+    ),
+    Case(blocks.DiscriminatorResidualBlock, IMAGE, {"filters": 3, "downsample": False}, label="whole"),
+    Case(blocks.GeneratorResidualBlock, ((4, 3, 5),), {"filters": 4}, unknown=(1, 2)),
+    Case(
+        blocks.GeneratorResidualBlock,
+        ((4, 3, 5), ()),
+        {"filters": 4, "num_classes": 3, "activation": "silu", "momentum": 0.5, "epsilon": 1e-4, "kernel_size": 1},
+        unknown=(1, 2),
+        label="classes",
+        **LABELLED,
+    ),
+    Case(blocks.GeneratorResidualBlock, IMAGE, {"filters": 3, "upsample": False}, label="whole"),
+    Case(blocks.StridedConvolutionBlock, IMAGE, {"filters": 4}, unknown=(1, 2)),
+    Case(
+        blocks.StridedConvolutionBlock,
+        ((5, 7, 3),),
+        {"filters": 4, "kernel_size": 5, "strides": 1, "normalization": "spectral", "activation": "silu"},
+        unknown=(1, 2),
+        label="spectral",
+    ),
+    Case(blocks.StridedConvolutionBlock, IMAGE, {"filters": 4, "normalization": None}, label="bare"),
+    Case(blocks.TransposedConvolutionBlock, ((4, 3, 5),), {"filters": 4}, unknown=(1, 2)),
+    Case(
+        blocks.TransposedConvolutionBlock,
+        ((4, 3, 5),),
+        {"filters": 4, "kernel_size": 3, "normalization": "spectral", "activation": "silu"},
+        unknown=(1, 2),
+        label="spectral",
+    ),
+    Case(
+        blocks.TransposedConvolutionBlock,
+        ((4, 3, 5),),
+        {"filters": 4, "strides": 1, "normalization": "batch", "momentum": 0.5, "epsilon": 1e-4},
+        label="momentum",
     ),
 )
