@@ -61,7 +61,7 @@ def at_least(owner: str, name: str, value: Any, least: float) -> float:
     return value
 
 
-def one_of(owner: str, name: str, value: Any, known: tuple[str, ...]) -> str:
+def one_of(owner: str, name: str, value: Any, known: tuple[str | None, ...]) -> Any:
     """Return `value` if it is one of `known`, or list them."""
     if value not in known:
         raise ValueError(f"{owner}({name}={value!r}) is unknown: choose one of {', '.join(map(repr, known))}.")

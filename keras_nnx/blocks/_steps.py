@@ -6,6 +6,10 @@ from typing import Any
 
 import keras
 
+from keras_nnx.layers import SpectralNormalization
+
+_TOLD = (keras.layers.BatchNormalization, SpectralNormalization)
+
 
 def add_step(block: Any, steps: list[keras.layers.Layer], layer: keras.layers.Layer, shape: tuple) -> tuple:
     """Build `layer` for `shape`, put it behind the other steps, and return the shape that it gives.
@@ -21,7 +25,7 @@ def add_step(block: Any, steps: list[keras.layers.Layer], layer: keras.layers.La
 def run_steps(steps: list[keras.layers.Layer], x: Any, training: bool | None) -> Any:
     """Call the steps; normalisations are told whether it is training."""
     for step in steps:
-        x = step(x, training=training) if isinstance(step, keras.layers.BatchNormalization) else step(x)
+        x = step(x, training=training) if isinstance(step, _TOLD) else step(x)
     return x
 
 
@@ -61,3 +65,10 @@ def normalization(block: Any, name: str) -> keras.layers.Layer:
 def activation(block: Any, name: str) -> keras.layers.Layer:
     """Return the activation of `block` as a step."""
     return keras.layers.Activation(block.activation, dtype=block.dtype_policy, name=name)
+
+
+def spectral(block: Any, layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Return `layer` with its kernel divided by its largest singular value, if `block` normalises so."""
+    if block.normalization != "spectral":
+        return layer
+    return SpectralNormalization(layer, dtype=block.dtype_policy, name=layer.name)

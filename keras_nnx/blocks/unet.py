@@ -190,12 +190,12 @@ class UNetDecoderBlock(keras.layers.Layer):
 
 def doubled(images: Any, interpolation: str) -> Any:  # b h w c -> b 2h 2w c
     """Return images of twice the height and width; sizes may be unknown, which `ops.image.resize` does not take."""
+    if interpolation == "nearest":  # XLA has no gradient for the one that resizes
+        return ops.repeat(ops.repeat(images, 2, axis=1), 2, axis=2)
     height, width = images.shape[1:3]
     if height is not None and width is not None:
         size = (2 * height, 2 * width)
         return ops.image.resize(images, size, interpolation=interpolation, data_format="channels_last")
-    if interpolation == "nearest":
-        return ops.repeat(ops.repeat(images, 2, axis=1), 2, axis=2)
     return ops.transpose(_between(ops.transpose(_between(images), (0, 2, 1, 3))), (0, 2, 1, 3))
 
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from keras_nnx.models._freezing import freeze
 from keras_nnx.models.convnext import ConvNeXt
 from keras_nnx.models.crnn import CRNN
+from keras_nnx.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from keras_nnx.models.deit import DeiT, fuse_heads
 from keras_nnx.models.efficientnet import EfficientNet
 from keras_nnx.models.greedy_decoder import greedy_decoder
 from keras_nnx.models.language_model import LanguageModel
+from keras_nnx.models.residual_gan import ResidualDiscriminator, ResidualGenerator
 from keras_nnx.models.resnet import ResNet
 from keras_nnx.models.sequence_classifier import SequenceClassifier
 from keras_nnx.models.sequence_forecaster import SequenceForecaster
@@ -31,10 +33,14 @@ __all__ = [
     "CRNN",
     "Carried",
     "ConvNeXt",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
     "DeiT",
     "EfficientNet",
     "LanguageModel",
     "ResNet",
+    "ResidualDiscriminator",
+    "ResidualGenerator",
     "SequenceClassifier",
     "SequenceForecaster",
     "SequenceToSequence",

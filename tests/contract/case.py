@@ -24,6 +24,9 @@ class Case:
         mask: How the mask comes out of a layer that takes one, as a function of how it went in.
         silent: Ends of the paths of weights whose gradient is zero by mathematics.
         integers_below: For integer inputs: the values are under this.
+        integers: Which of the inputs are integers; None for all, if there is `integers_below`.
+        fixed: Inputs of which every size is known.
+        across: Whether an answer depends on the other examples of the batch.
         label: Tells several cases of one class apart.
     """
 
@@ -34,6 +37,9 @@ class Case:
     mask: Callable[[np.ndarray], np.ndarray | None] | None = None
     silent: tuple[str, ...] = ()
     integers_below: int | None = None
+    integers: tuple[int, ...] | None = None
+    fixed: tuple[int, ...] = ()
+    across: bool = False
     label: str = ""
 
     def __str__(self) -> str:
@@ -56,31 +62,43 @@ class Case:
         """Return the part of a new layer's configuration that has the arguments."""
         return config
 
+    def unknown_of(self, index: int) -> tuple[int, ...]:
+        """Return the axes of one input that may have any size."""
+        return () if index in self.fixed else tuple(axis for axis in self.unknown if axis <= len(self.shapes[index]))
+
+    def dtype_of(self, index: int) -> str:
+        """Return the dtype of one input."""
+        counted = self.integers_below is not None and (self.integers is None or index in self.integers)
+        return "int32" if counted else "float32"
+
     def sized(self, batch: int | None = None, scale: int | None = 1) -> list[tuple[int | None, ...]]:
         """Return the shape of each input, with the sizes that may be unknown times `scale`, or unknown."""
         return [
             (
                 batch,
                 *(
-                    size if axis not in self.unknown else None if scale is None else size * scale
+                    size if axis not in self.unknown_of(index) else None if scale is None else size * scale
                     for axis, size in enumerate(shape, start=1)
                 ),
             )
-            for shape in self.shapes
+            for index, shape in enumerate(self.shapes)
         ]
 
     def inputs(self, scale: int = 1, seed: int = 0) -> list[np.ndarray]:
         """Return values for each input."""
         random = np.random.default_rng(seed)
-        shapes = self.sized(BATCH, scale)
-        if self.integers_below is not None:
-            return [random.integers(0, self.integers_below, shape).astype("int32") for shape in shapes]
-        return [random.standard_normal(shape).astype("float32") for shape in shapes]
+        return [
+            random.standard_normal(shape).astype("float32")
+            if self.dtype_of(index) == "float32"
+            else random.integers(0, self.integers_below, shape).astype("int32")
+            for index, shape in enumerate(self.sized(BATCH, scale))
+        ]
 
     def model(self, layer: keras.layers.Layer, scale: int | None = 1, masked: bool = False) -> keras.Model:
         """Return a functional model of the one layer, behind a `Masking` if it is to be masked."""
-        dtype = "float32" if self.integers_below is None else "int32"
-        inputs = [keras.Input(shape[1:], dtype=dtype) for shape in self.sized(scale=scale)]
+        inputs = [
+            keras.Input(shape[1:], dtype=self.dtype_of(index)) for index, shape in enumerate(self.sized(scale=scale))
+        ]
         tensors = [keras.layers.Masking()(tensor) for tensor in inputs] if masked else inputs
         return keras.Model(inputs, layer(*tensors))
 
