@@ -51,7 +51,7 @@ class KernelDistance(SetMetric):
         True
 
     Source:
-        Bińkowski et al., "Demystifying MMD GANs" (2018), section 4; Gretton et al., "A Kernel Two-Sample Test" (2012),
+        Bińkowski et al., "Demystifying MMD GANs" (2018); Gretton et al., "A Kernel Two-Sample Test" (2012),
         equation 3.
     """
 

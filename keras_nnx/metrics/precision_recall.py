@@ -78,7 +78,7 @@ class PrecisionRecall(SetMetric):
 
     Source:
         Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative Models" (2019), equations 1
-        and 2; Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models" (2020), equations 4 and 5.
+        and 2; Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models" (2020).
     """
 
     def __init__(self, extractor: Any = None, neighbours: int = 3, max_samples: int = 10_000, seed: int = 0) -> None:

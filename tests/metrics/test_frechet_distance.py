@@ -108,3 +108,21 @@ def test_too_few_images(wanting, count):
     message = rf"needs 2 {wanting} images at least, .* but there were {count}: give more to update_{wanting} first"
     with pytest.raises(ValueError, match=message):
         metric.result()
+
+
+def test_what_takes_long_is_computed_once_for_the_real_images(monkeypatch):
+    calls = []
+    eigh = np.linalg.eigh
+    monkeypatch.setattr(np.linalg, "eigh", lambda matrix: calls.append(matrix) or eigh(matrix))
+    real, first, second = rows(30, 4), rows(30, 4), rows(30, 4, shift=1.0)
+    metric = in_batches(FrechetDistance(), real, first, 10)
+    assert metric.result() == metric.result()
+    assert len(calls) == 2
+    metric.reset_generated()
+    metric.update_generated(second)
+    assert metric.result() == pytest.approx(reference(real, second), rel=1e-8)
+    assert len(calls) == 3
+    metric.update_real(first)
+    assert metric.result() == pytest.approx(reference(np.concatenate([real, first]), second), rel=1e-8)
+    metric.set_state(in_batches(FrechetDistance(), first, second, 10).get_state())
+    assert metric.result() == pytest.approx(reference(first, second), rel=1e-8)

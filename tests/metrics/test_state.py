@@ -149,14 +149,14 @@ def test_a_reservoir_keeps_all_until_it_is_full():
 @pytest.mark.parametrize("batch", [1, 7, 30])
 def test_a_reservoir_keeps_every_row_equally_often(batch):
     counts = np.zeros(30)
-    for seed in range(2000):
+    for seed in range(800):
         reservoir = Reservoir(6, [seed, 0])
         for start in range(0, 30, batch):
             reservoir.add(np.arange(start, min(start + batch, 30), dtype="float32")[:, None])
         counts[reservoir.samples[:, 0].astype(int)] += 1
-    assert counts.sum() == 6 * 2000
-    error = np.sqrt(2000 * 0.2 * 0.8)
-    assert np.abs(counts - 400).max() < 4.5 * error
+    assert counts.sum() == 6 * 800
+    error = np.sqrt(800 * 0.2 * 0.8)
+    assert np.abs(counts - 160).max() < 4.5 * error
 
 
 def test_batches_do_not_change_the_sample():
