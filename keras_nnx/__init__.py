@@ -1,7 +1,7 @@
 """Layers that deploy: Keras 3 building blocks, and exports that are proven in the target's own runtime.
 
-`import keras_nnx as nnx` brings layers, blocks and models, whose names Keras has to know. Callbacks and everything that
-needs an extra (`nnx.data`, `nnx.export`, `nnx.export_model`, ...) are imported on first use.
+`import keras_nnx as nnx` brings layers, blocks and models, whose names Keras has to know. Callbacks, metrics and
+everything that needs an extra (`nnx.data`, `nnx.export`, `nnx.export_model`, ...) are imported on first use.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING or not _AS_COMMAND:
     from keras_nnx import blocks, layers, losses, models, optimizers, schedules
 
 if TYPE_CHECKING:
-    from keras_nnx import callbacks, data, export
+    from keras_nnx import callbacks, data, export, metrics
     from keras_nnx.export import (
         benchmark_export,
         check_exportable,
@@ -43,13 +43,25 @@ __all__ = [
     "inspect_export",
     "layers",
     "losses",
+    "metrics",
     "models",
     "optimizers",
     "schedules",
     "verify_export",
 ]
 
-_LAZY_ROOMS = ("blocks", "callbacks", "data", "export", "layers", "losses", "models", "optimizers", "schedules")
+_LAZY_ROOMS = (
+    "blocks",
+    "callbacks",
+    "data",
+    "export",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "schedules",
+)
 _LAZY_FUNCTIONS = {
     "benchmark_export": "keras_nnx.export",
     "check_exportable": "keras_nnx.export",

@@ -31,6 +31,7 @@ PUBLIC_NAMES = {
         "inspect_export",
         "layers",
         "losses",
+        "metrics",
         "models",
         "optimizers",
         "schedules",
@@ -96,6 +97,7 @@ PUBLIC_NAMES = {
         "UNetEncoderBlock",
     },
     "keras_nnx.losses": {"DistillationLoss", "QuantileLoss"},
+    "keras_nnx.metrics": {"FrechetDistance", "KernelDistance", "Overlap", "PrecisionRecall", "feature_extractor"},
     "keras_nnx.optimizers": {"LayerwiseDecay", "ScheduledSGD"},
     "keras_nnx.schedules": {
         "CosineRestarts",
