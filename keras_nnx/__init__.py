@@ -17,7 +17,13 @@ from keras_nnx._version import __version__
 # that Keras knows their names when it loads a model.
 _AS_COMMAND = os.path.basename((getattr(sys, "argv", None) or [""])[0]) in ("keras-nnx", "-m")  # noqa: PTH119
 if TYPE_CHECKING or not _AS_COMMAND:
-    from keras_nnx import blocks, layers, losses, models, optimizers, schedules
+    import keras
+
+    from keras_nnx import _runs, blocks, layers, losses, models, optimizers, schedules
+
+    _runs.wrap_fit()
+    if keras.backend.backend() == "tensorflow":  # what trains two networks is written in it
+        from keras_nnx import training
 
 if TYPE_CHECKING:
     from keras_nnx import callbacks, data, export, metrics
@@ -47,6 +53,7 @@ __all__ = [
     "models",
     "optimizers",
     "schedules",
+    "training",
     "verify_export",
 ]
 
@@ -61,6 +68,7 @@ _LAZY_ROOMS = (
     "models",
     "optimizers",
     "schedules",
+    "training",
 )
 _LAZY_FUNCTIONS = {
     "benchmark_export": "keras_nnx.export",

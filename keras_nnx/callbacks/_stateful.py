@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import keras
 import numpy as np
 
-from keras_nnx.callbacks import _runs
+from keras_nnx import _runs
 
 
 class StatefulCallback(keras.callbacks.Callback):

@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from keras_nnx import _checks
-from keras_nnx.callbacks import _monitor, _runs
+from keras_nnx import _checks, _runs
+from keras_nnx.callbacks import _monitor
 from keras_nnx.callbacks._stateful import StatefulCallback
 from keras_nnx.callbacks.reason import StopKind, StopReason
 

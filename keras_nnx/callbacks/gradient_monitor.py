@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from keras_nnx import _checks, _figures
-from keras_nnx.callbacks import _runs, _tensorflow
+from keras_nnx import _checks, _figures, _runs
+from keras_nnx.callbacks import _tensorflow
 from keras_nnx.callbacks._places import named_layers, places
 from keras_nnx.callbacks._stateful import StatefulCallback
 from keras_nnx.callbacks.gradient_findings import FindingKind, GradientFinding, GradientWarning, Limits, judge

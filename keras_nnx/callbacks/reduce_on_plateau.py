@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
-from keras_nnx import _checks
-from keras_nnx.callbacks import _monitor, _rates, _runs
+from keras_nnx import _checks, _runs
+from keras_nnx.callbacks import _monitor, _rates
 from keras_nnx.callbacks._stateful import StatefulCallback
 from keras_nnx.callbacks.early_stopping import modes_of, names_of
 

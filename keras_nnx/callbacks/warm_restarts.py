@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import keras
 
-from keras_nnx import _checks
-from keras_nnx.callbacks import _monitor, _rates, _runs
+from keras_nnx import _checks, _runs
+from keras_nnx.callbacks import _monitor, _rates
 from keras_nnx.callbacks._stateful import StatefulCallback
 from keras_nnx.callbacks.early_stopping import modes_of, names_of
 from keras_nnx.schedules import Scaled

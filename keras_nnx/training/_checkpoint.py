@@ -25,7 +25,8 @@ def write(path: Path, record: dict[str, Any]) -> None:
     arrays: list[np.ndarray] = []
     text = json.dumps({"format": _FORMAT, "record": _without_arrays(record, arrays)})
     buffer = io.BytesIO()
-    np.savez(buffer, text=np.array(text), **{f"array_{index}": array for index, array in enumerate(arrays)})
+    entries: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
+    np.savez(buffer, text=np.array(text), **entries)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

@@ -28,10 +28,10 @@ def latent_dim(generator: keras.Model, given: int | None) -> int:
         raise ValueError(f"{_OWNER} cannot tell what its generator starts from: give it latent_dim=.")
     if found is not None and given not in (None, found):
         raise ValueError(
-            f"{_OWNER}(latent_dim={given}) does not fit its generator, which takes latents of {found}: leave latent_dim "
-            "out, or build the generator with it."
+            f"{_OWNER}(latent_dim={given}) does not fit its generator, which takes latents of {found}: leave "
+            "latent_dim out, or build the generator with it."
         )
-    return found if given is None else given
+    return int(found if given is None else given)  # type: ignore[arg-type]
 
 
 def image_shape(
@@ -138,8 +138,8 @@ def data(x: Any, y: Any, conditional: bool, classes: int | None, bounded: bool) 
     images = np.asarray(x[:1024])
     if bounded and images.size and (images.min() < -1.01 or images.max() > 1.01):
         raise ValueError(
-            f"{_OWNER} received images from {images.min():g} to {images.max():g}, but its generator ends in a tanh, from "
-            "-1 to 1: scale them, for instance by images / 127.5 - 1."
+            f"{_OWNER} received images from {images.min():g} to {images.max():g}, but its generator ends in a tanh, "
+            "from -1 to 1: scale them, for instance by images / 127.5 - 1."
         )
     if conditional:
         known = np.asarray(y)

@@ -23,9 +23,10 @@ class GANFindingKind(enum.StrEnum):
 REMEDIES = {
     GANFindingKind.NOT_FINITE: "lower both learning rates, add R1 or GradientPenalty, or clip gradients "
     "(global_clipnorm=1.0 in the optimizers)",
-    GANFindingKind.DIVERGING: "add R1 (and R2), a spectral normalisation in the discriminator, or lower its learning rate",
-    GANFindingKind.COLLAPSED: "use RelativisticGANLoss with R1 and R2, MinibatchStandardDeviation in the discriminator, or a "
-    "lower learning rate",
+    GANFindingKind.DIVERGING: "add R1 (and R2), a spectral normalisation in the discriminator, or lower its "
+    "learning rate",
+    GANFindingKind.COLLAPSED: "use RelativisticGANLoss with R1 and R2, MinibatchStandardDeviation in the "
+    "discriminator, or a lower learning rate",
     GANFindingKind.OVERPOWERED: "raise R1, add DifferentiableAugmentation, or make the discriminator smaller",
 }
 
@@ -53,8 +54,8 @@ class GANFinding:
     def __str__(self) -> str:
         what = {
             GANFindingKind.NOT_FINITE: "a loss is not finite any more",
-            GANFindingKind.DIVERGING: f"scores of real and generated images are {self.value:.3g} apart, and further each "
-            "epoch",
+            GANFindingKind.DIVERGING: f"scores of real and generated images are {self.value:.3g} apart, and further "
+            "each epoch",
             GANFindingKind.COLLAPSED: f"what is generated has {self.value:.0%} of the variety of real images",
             GANFindingKind.OVERPOWERED: f"the discriminator tells {self.value:.0%} of the images right, and the "
             "generator learns nothing from it",

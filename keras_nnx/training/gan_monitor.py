@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from typing import Any, ClassVar
@@ -25,9 +26,10 @@ class GANMonitor(StatefulCallback):
     - *overpowered*: a real image scores over a generated one in over 99% of the pairs for `patience` epochs.
     - *collapsed*: the variety of what is generated is under `collapse` for `patience` epochs, the first ones aside.
 
-    Variety goes into the logs as `variety`, where `EarlyStopping` and TensorBoard find it. It is the share of real images
-    that are the nearest to some generated one, over the same share for other real images in their place: 1 for a generator
-    as varied as the data, next to 0 for one that makes few images. Generated images have the labels of the real ones.
+    Variety goes into the logs as `variety`, where `EarlyStopping` and TensorBoard find it. It is the share of real
+    images that are the nearest to some generated one, over the same share for other real images in their place: 1 for a
+    generator as varied as the data, next to 0 for one that makes few images. Generated images have the labels of the
+    real ones.
 
     Args:
         images: Real images to compare with, at least 20; half of them are looked for, the other half stand in for
@@ -52,8 +54,8 @@ class GANMonitor(StatefulCallback):
         []
 
     Source:
-        The share of real images with a generated one near is what Naeem et al., "Reliable Fidelity and Diversity Metrics
-        for Generative Models" (2020), call coverage; here it is relative to that of real images.
+        The share of real images with a generated one near is what Naeem et al., "Reliable Fidelity and Diversity
+        Metrics for Generative Models" (2020), call coverage; here it is relative to that of real images.
     """
 
     _state: ClassVar[tuple[str, ...]] = ("_found", "_gaps", "_accuracies", "_varieties")
@@ -124,7 +126,7 @@ class GANMonitor(StatefulCallback):
 
     def _judge(self, epoch: int) -> None:
         gaps = self._gaps[-self.patience - 1 :]
-        rising = all(after > before for before, after in zip(gaps, gaps[1:], strict=False))
+        rising = all(after > before for before, after in itertools.pairwise(gaps))
         if len(gaps) > self.patience and rising and gaps[-1] > _GAP:
             self._say(GANFindingKind.DIVERGING, epoch, gaps[-1])
         accuracies = self._accuracies[-self.patience :]

@@ -34,7 +34,8 @@ class GenerationMetrics(StatefulCallback):
     Example:
         >>> import numpy as np
         >>> import keras_nnx as nnx
-        >>> callback = nnx.training.GenerationMetrics({"frechet": nnx.metrics.FrechetDistance()}, np.zeros((50, 8, 8, 1)))
+        >>> metrics = {"frechet": nnx.metrics.FrechetDistance()}
+        >>> callback = nnx.training.GenerationMetrics(metrics, np.zeros((50, 8, 8, 1)))
         >>> callback.seconds
         0.0
     """

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from keras_nnx import _checks
-from keras_nnx.callbacks import _runs
+from keras_nnx import _checks, _runs
 from keras_nnx.callbacks._stateful import StatefulCallback
 from keras_nnx.training import _checkpoint
 from keras_nnx.training.shuffled_batches import ShuffledBatches
@@ -23,10 +22,10 @@ class Resume(StatefulCallback):
     """Saves the whole training at the end of epochs, and goes on from there when the same program is run again.
 
     Saved are weights, every optimizer (a `GAN` has two), the seeds of the layers, the states of this package's other
-    callbacks, and the history. Keras's `BackupAndRestore` saves neither seeds nor callbacks. Where the order of
-    the data depends on nothing that is lost, as with `ShuffledBatches`, the losses go on as if nothing had happened. Put it
-    last among the callbacks: it saves what those in front of it did. A file is replaced only by a whole one, and deleted
-    when training ends by itself.
+    callbacks, and the history. Keras's `BackupAndRestore` saves neither seeds nor callbacks. Where the order of the
+    data depends on nothing that is lost, as with `ShuffledBatches`, the losses go on as if nothing had happened. Put it
+    last among the callbacks: it saves what those in front of it did. A file is replaced only by a whole one, and
+    deleted when training ends by itself.
 
     Args:
         folder: Where to save: one folder for each training.
@@ -68,11 +67,11 @@ class Resume(StatefulCallback):
         """Restore the model, before any callback begins."""
         super().set_model(model)
         run = _runs.current(model)
-        if self._training or run is None:  # an evaluation in between
+        if self._training:  # an evaluation in between
             return
         self._past: dict[str, Any] | None = None
         self.resumed_from = None
-        if self.path.exists():
+        if run is not None and self.path.exists():
             self._past = _checkpoint.read(self.path)
             self._restore(model, self._past)
             run.resume(self._past["callbacks"])

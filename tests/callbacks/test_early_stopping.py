@@ -301,3 +301,36 @@ def test_subclasses_with_a_fit_of_their_own():
 def test_errors_say_what_to_do(arguments, message):
     with pytest.raises(ValueError, match=message):
         EarlyStopping(**arguments)
+
+
+@pytest.mark.multiprocess
+def test_the_first_callback_of_a_program_is_told_too():
+    """`fit` is looked up before the callback among its arguments is made."""
+    program = """
+        import keras, numpy as np
+        import keras_nnx as nnx
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        best = []
+        def stop(epoch, logs):
+            if epoch == 2:
+                raise KeyboardInterrupt
+        def worse(epoch, logs):
+            logs["loss"] = float(epoch)
+            best.append(model.get_weights())
+        hooks = keras.callbacks.LambdaCallback(on_epoch_begin=stop, on_epoch_end=worse)
+        try:
+            model.fit(np.ones((4, 2)), np.ones((4, 1)), epochs=4, verbose=0,
+                      callbacks=[hooks, nnx.callbacks.EarlyStopping("loss", patience=9)])
+        except KeyboardInterrupt:
+            print(all((a == b).all() for a, b in zip(best[0], model.get_weights())))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+    )
+    assert done.stdout.split() == ["True"], done.stderr[-2000:]

@@ -1,4 +1,4 @@
-"""Every layer reaches every format, with proof: of unknown sizes where it takes them, and behind a mask if it takes one."""
+"""Every layer reaches every format, with proof: of unknown sizes where it takes them, and behind a mask."""
 
 import pytest
 

@@ -20,7 +20,19 @@ from keras_nnx.export.workers import shared_worker
 DOCS = Path(__file__).parents[2] / "docs"
 WITHOUT_PYTHON = {"run-an-artifact"}  # it shows export/README.md, whose programs tests/consumers runs
 PAGES = [DOCS / "index.md", *(p for p in sorted((DOCS / "how-to").glob("*.md")) if p.stem not in WITHOUT_PYTHON)]
-ROOMS = ("layers", "blocks", "losses", "metrics", "optimizers", "schedules", "callbacks", "models", "data", "export")
+ROOMS = (
+    "layers",
+    "blocks",
+    "losses",
+    "metrics",
+    "optimizers",
+    "schedules",
+    "callbacks",
+    "models",
+    "training",
+    "data",
+    "export",
+)
 BLOCK = re.compile(r"^```python([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ON_JAX = "# KERAS_BACKEND=jax\n"
 

@@ -23,11 +23,19 @@ GENERATOR, DISCRIMINATOR = dense([(3,)], SHAPE, "tanh"), dense([SHAPE], (1,))
 @pytest.mark.parametrize(
     ("networks", "options", "said"),
     [
-        ((GENERATOR, DISCRIMINATOR), {"latent_dim": 5}, r"latent_dim=5\) does not fit its generator, which takes latents of 3"),
+        (
+            (GENERATOR, DISCRIMINATOR),
+            {"latent_dim": 5},
+            r"latent_dim=5\) does not fit its generator, which takes latents of 3",
+        ),
         ((GENERATOR, dense([(4, 4, 1)], (1,))), {}, r"images \(2, 2, 1\) and a discriminator for \(4, 4, 1\)"),
         ((GENERATOR, dense([SHAPE], (2,))), {}, r"gives 2: end it with a Dense\(1\)"),
         ((GENERATOR, dense([SHAPE], (1,), "sigmoid")), {}, "ends in a sigmoid: take the activation off"),
-        ((GENERATOR, DISCRIMINATOR), {"num_classes": 3}, r"calls its generator with \[latents, labels\].*leave num_classes out"),
+        (
+            (GENERATOR, DISCRIMINATOR),
+            {"num_classes": 3},
+            r"calls its generator with \[latents, labels\].*leave num_classes out",
+        ),
         ((dense([(3,), (1,)], SHAPE), DISCRIMINATOR), {}, r"takes 2 inputs.*give the GAN num_classes="),
         ((GENERATOR, "discriminator"), {}, "needs a keras.Model"),
         ((GENERATOR, DISCRIMINATOR), {"ema_decay": 1}, r"GAN\(ema_decay=1\)"),
@@ -104,7 +112,7 @@ def test_data(images, labels):
     with pytest.raises(ValueError, match="one-hot labels into integers by argmax"):
         conditional.fit(tf.data.Dataset.from_tensors((images, np.eye(3)[labels])), shuffle=False)
     with pytest.raises(ValueError, match="no sample weights"):
-        gan.fit(tf.data.Dataset.from_tensors((images, labels, labels)), shuffle=False)
+        conditional.fit(tf.data.Dataset.from_tensors((images, labels, labels)), shuffle=False)
 
 
 @pytest.mark.parametrize(

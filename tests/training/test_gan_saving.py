@@ -12,7 +12,9 @@ from tests.training.conftest import build_gan
 
 @pytest.mark.parametrize("classes", [None, 3])
 def test_a_file_has_everything(classes, images, labels, tmp_path):
-    gan = build_gan(classes, augmentation=nnx.layers.DifferentiableAugmentation(("color",), seed=4), dtype="mixed_float16")
+    gan = build_gan(
+        classes, augmentation=nnx.layers.DifferentiableAugmentation(("color",), seed=4), dtype="mixed_float16"
+    )
     gan.compile(
         keras.optimizers.AdamW(3e-3),
         loss=losses.HingeGANLoss(),

@@ -49,9 +49,7 @@ def test_a_step_is_the_one_written_out(images, monkeypatch):
         variable.assign_sub(0.2 * gradient)
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(tf.nn.softplus(-d(g(latents, training=True), training=True)))
-    for variable, gradient in zip(
-        g.trainable_variables, tape.gradient(loss, g.trainable_variables), strict=True
-    ):
+    for variable, gradient in zip(g.trainable_variables, tape.gradient(loss, g.trainable_variables), strict=True):
         variable.assign_sub(0.3 * gradient)
     for found, expected in zip(weights(gan), weights(other), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)

@@ -1,8 +1,9 @@
 """Ways out of `fit`: Keras tells its callbacks of the regular one only.
 
 `on_train_end` is not called when training is interrupted, or when something in it fails: a step, the data, another
-callback. No callback can notice that from inside, so `keras.Model.fit` is wrapped, once, when the first callback of
-this room is made. The wrapper does nothing but keep a list, to which the callbacks of a running `fit` add themselves.
+callback. No callback can notice that from inside, so `keras.Model.fit` is wrapped, once, when this package is imported:
+a callback that is made among the arguments of `fit` comes too late for it. The wrapper does nothing but keep a list, to
+which the callbacks of a running `fit` add themselves.
 """
 
 from __future__ import annotations
