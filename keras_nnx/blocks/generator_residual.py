@@ -120,7 +120,7 @@ class GeneratorResidualBlock(keras.layers.Layer):
 
     def _normalization(self, number: int, shape: tuple, labels_shape: tuple | None) -> keras.layers.Layer:
         name = f"normalization_{number}"
-        if labels_shape is None:
+        if self.num_classes is None or labels_shape is None:
             layer = normalization(self, name)
             layer.build(shape)
             return layer

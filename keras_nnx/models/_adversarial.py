@@ -105,7 +105,7 @@ def images_input(stages: Stages, labels: Any, num_classes: int | None, condition
     """Return the input for images, and the first map: with planes for the classes if they are to be concatenated."""
     _checks.one_of(stages.owner, "conditioning", conditioning, _CONDITIONINGS)
     images = keras.Input(stages.shape, name="images")
-    if labels is None or conditioning == "projection":
+    if num_classes is None or conditioning == "projection":
         return images, images
     return images, LabelConcatenation(num_classes, name="classes")(images, labels)
 

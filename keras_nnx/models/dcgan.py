@@ -61,7 +61,7 @@ def DCGANGenerator(
     _checks.one_of(owner, "normalization", normalization, _NORMALIZATIONS)
     latent = _adversarial.latent_input(owner, latent_dim)
     labels = _adversarial.labels_input(owner, num_classes)
-    x = latent if labels is None else LabelConcatenation(num_classes, name="classes")(latent, labels)
+    x = latent if num_classes is None else LabelConcatenation(num_classes, name="classes")(latent, labels)
     x = _adversarial.projected(x, stages, normalization, use_bias=normalization != "batch")
     if normalization == "batch":
         x = keras.layers.BatchNormalization(momentum=0.9, name="normalization")(x)

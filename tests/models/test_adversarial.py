@@ -39,7 +39,7 @@ def made(build, **arguments):
 def perturbed(model):
     """Weights at no value as special as zero or one."""
     random = np.random.default_rng(1)
-    model.set_weights([value + random.uniform(0, 0.1, value.shape) for value in model.get_weights()])
+    model.set_weights([value + random.uniform(-0.1, 0.1, value.shape) for value in model.get_weights()])
     return model
 
 
@@ -86,23 +86,36 @@ def test_a_saved_model_answers_the_same(build, arguments, tmp_path):
     np.testing.assert_array_equal(loaded(inputs_of(model)), model(inputs_of(model)))
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
-@pytest.mark.parametrize(("build", "arguments"), SETTINGS)
-def test_a_compiled_step_changes_every_weight(build, arguments, policy):
-    keras.config.set_dtype_policy(policy)
+@pytest.mark.parametrize(("build", "arguments"), [entry for entry in SETTINGS if not entry.values[1]])
+def test_a_compiled_step_changes_every_weight(build, arguments):
+    compiled_step(made(build, **arguments))
+
+
+@pytest.mark.parametrize(("build", "arguments"), [entry for entry in SETTINGS if entry.values[1]])
+def test_a_compiled_step_in_half_precision_changes_every_weight(build, arguments):
+    keras.config.set_dtype_policy("mixed_float16")
     try:
-        model = perturbed(made(build, **arguments))
+        model = made(build, **arguments)
     finally:
         keras.config.set_dtype_policy("float32")
-    inputs = inputs_of(model)
+    assert {layer.compute_dtype for layer in model.layers} == {"float16", "float32"}
+    compiled_step(model)
+
+
+def compiled_step(model):
+    """Train a model for one step, and look at what it did."""
+    inputs = inputs_of(perturbed(model))
     outputs = model(inputs)
     assert outputs.dtype == "float32"
     before = model.get_weights()
-    model.compile(keras.optimizers.SGD(0.1), "mean_squared_error", jit_compile=True)
+    # However small a gradient is, Adam makes a step; and a scale of one leaves out no step.
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01, epsilon=1e-12), initial_scale=1.0)
+    model.compile(optimizer, "mean_squared_error", jit_compile=True)
     history = model.fit(inputs, np.random.default_rng(2).standard_normal(outputs.shape), batch_size=BATCH, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     same = [weight.path for weight, old in zip(model.weights, before, strict=True) if np.array_equal(weight, old)]
-    assert same == []
+    # What is added to all examples in front of a batch normalisation is taken out.
+    assert [path for path in same if not path.endswith(("convolution_2/bias", "shortcut/bias"))] == []
 
 
 @pytest.mark.parametrize(("build", "arguments"), SETTINGS)
