@@ -16,7 +16,7 @@ def next_seed(generator: object) -> tf.Tensor:
 
 def drawn(generator: object, count: tf.Tensor, dim: int) -> tf.Tensor:
     """Return latents, `(count, dim)`, inside a training step."""
-    return tf.random.stateless_normal(tf.stack([count, dim]), next_seed(generator), dtype=tf.float32, alg="philox")
+    return tf.random.stateless_normal(tf.stack([count, dim]), next_seed(generator), dtype=tf.float32)
 
 
 def given(seed: int | None, count: int, dim: int, truncation: float | None) -> np.ndarray:

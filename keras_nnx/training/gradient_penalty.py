@@ -45,7 +45,7 @@ class GradientPenalty(CriticRegularizer):
     def penalty(self, critic: Critic, real: tf.Tensor, generated: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the mean square of what the norm of the gradient is off its target."""
         shape = tf.concat([tf.shape(real)[:1], tf.ones(len(real.shape) - 1, tf.int32)], 0)
-        share = tf.random.stateless_uniform(shape, seed, dtype=tf.float32, alg="philox")
+        share = tf.random.stateless_uniform(shape, seed, dtype=tf.float32)
         between = tf.cast(real, tf.float32) * share + tf.cast(generated, tf.float32) * (1 - share)
         return tf.reduce_mean(tf.square(safe_root(squared_gradients(critic, between)) - self.target))
 

@@ -145,6 +145,9 @@ class Resume(StatefulCallback):
 
 def _variables(model: Any) -> list[Any]:
     """Return all that changes in a training: weights, seeds, and the variables of every optimizer."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and not optimizer.built:  # else its variables come with the first step
+        optimizer.build(model.trainable_variables)
     metrics = {id(variable) for variable in model.metrics_variables}
     optimizers = [value for _, value in sorted(vars(model).items()) if isinstance(value, keras.optimizers.Optimizer)]
     kept = [variable for variable in model.variables if id(variable) not in metrics]

@@ -59,11 +59,13 @@ def test_a_step_is_the_one_written_out(images, monkeypatch):
     "options",
     [
         {"regularizers": [R1(1.0, 2), R2(1.0, 3)], "critic_steps": 3, "loss": losses.RelativisticGANLoss()},
-        {"regularizers": GradientPenalty(), "critic_steps": 2, "loss": losses.WassersteinGANLoss()},
+        {"regularizers": R2(0.1, 1), "critic_steps": 2, "loss": losses.WassersteinGANLoss()},
     ],
     ids=["relativistic", "wasserstein"],
 )
-def test_compiled_and_eager_steps_are_the_same(options, images, labels):
+def test_compiled_and_eager_steps_are_the_same(options, images, labels, monkeypatch):
+    # XLA draws other random numbers from the same seed
+    fixed_latents(monkeypatch, tf.constant(np.random.default_rng(1).normal(size=(6, LATENTS)).astype("float32")))
     made = []
     for mode in ({"jit_compile": True, "steps_per_execution": 2}, {"jit_compile": False}, {"run_eagerly": True}):
         gan = build_gan(3, spectral=True)
