@@ -36,6 +36,16 @@ def test_the_encoder_takes_maxima_first():
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+def test_doubling_has_a_gradient_where_it_is_compiled(interpolation):
+    @tf.function(jit_compile=True)
+    def gradient(images):
+        return tf.gradients(tf.reduce_sum(doubled(images, interpolation)), images)[0]
+
+    images = RANDOM.standard_normal((2, 3, 4, 1)).astype("float32")
+    np.testing.assert_allclose(gradient(images), np.full(images.shape, 4), rtol=1e-5)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
 @pytest.mark.parametrize("sides", [(8, 6), (7, 5)])
 def test_the_decoder_doubles_and_puts_the_skip_beside(sides, interpolation):
     small = RANDOM.standard_normal((2, 4, 3, 5)).astype("float32")

@@ -23,7 +23,7 @@ def jax_outputs(tmp_path, pytestconfig):
         env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=540,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
@@ -32,6 +32,7 @@ def jax_outputs(tmp_path, pytestconfig):
 
 
 @pytest.mark.multiprocess
+@pytest.mark.timeout(600)
 def test_jax_equals_tensorflow(jax_outputs, subtests):
     for case in CASES:
         layer = case.make_built()

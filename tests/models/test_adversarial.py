@@ -86,11 +86,13 @@ def test_a_saved_model_answers_the_same(build, arguments, tmp_path):
     np.testing.assert_array_equal(loaded(inputs_of(model)), model(inputs_of(model)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("build", "arguments"), [entry for entry in SETTINGS if not entry.values[1]])
 def test_a_compiled_step_changes_every_weight(build, arguments):
     compiled_step(made(build, **arguments))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("build", "arguments"), [entry for entry in SETTINGS if entry.values[1]])
 def test_a_compiled_step_in_half_precision_changes_every_weight(build, arguments):
     keras.config.set_dtype_policy("mixed_float16")
