@@ -16,11 +16,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from tests.bench import attention, files, recurrence, training
+from tests.bench import attention, files, gan, recurrence, training
 from tests.bench.models import MODELS
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
-SECTIONS = {"files": files, "training": training, "memory": attention, "recurrence": recurrence}
+SECTIONS = {"files": files, "training": training, "memory": attention, "recurrence": recurrence, "gan": gan}
 
 
 def options_of(arguments):
