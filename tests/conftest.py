@@ -1,5 +1,6 @@
 """What all tests share: fixed seeds, and exports that share one child process."""
 
+import gc
 import signal
 import threading
 
@@ -15,6 +16,12 @@ hypothesis.settings.load_profile("keras_nnx")
 # A shell that starts the tests in the background lets them, and the processes they start, ignore an interrupt.
 if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish(session):
+    """Leave out of each search for garbage what was imported and collected: it stays, and takes a fifth of an export."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

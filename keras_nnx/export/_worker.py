@@ -148,13 +148,15 @@ def main() -> None:
     threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    for line in sys.stdin:
+    for index, line in enumerate(sys.stdin):
         request = json.loads(line)
         try:
             answer: dict[str, Any] = {"result": TASKS[request["task"]](**request["arguments"])}
         except Exception as error:  # noqa: BLE001  (the parent decides what any failure means)
             answer = {"error": f"{type(error).__name__}: {error}"}
         release()
+        if index == 0:  # what the first task imported stays: the next searches for garbage pass it by
+            gc.freeze()
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
