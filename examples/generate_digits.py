@@ -71,13 +71,13 @@ def build_gan(seed: int) -> nnx.training.GAN:
 def train(gan: nnx.training.GAN, digits: tuple, others: tuple, judge: keras.Model, options: argparse.Namespace) -> dict:
     """Train, and return the curves."""
     frechet = nnx.metrics.FrechetDistance(nnx.metrics.feature_extractor(judge))
-    every = max(1, options.epochs // 10)
+    every, often = max(1, options.epochs // 10), max(1, options.epochs // 60)
     history = gan.fit(
         nnx.training.ShuffledBatches(*digits, batch_size=64, seed=options.seed),
         epochs=options.epochs,
         shuffle=False,
         callbacks=[
-            nnx.training.GenerationMetrics({"frechet": frechet}, *others, every=every),
+            nnx.training.GenerationMetrics({"frechet": frechet}, *others, every=often),
             nnx.training.GANMonitor(*others, warmup=every),
             nnx.training.SampleGrid(options.out / "samples", every=every),
             nnx.training.Resume(options.out / "training", every=every),
@@ -120,7 +120,7 @@ def draw(path: Path, made: np.ndarray, real: tuple, curves: dict) -> None:
     ):
         panel.plot(range(1, len(curves[name]) + 1), curves[name], color=BLUE if name == "frechet" else ORANGE)
         panel.set_title(title)
-        panel.set_ylim(bottom=0)
+        panel.set_yscale("log" if name == "frechet" else "linear")
         panel.spines[["top", "right"]].set_visible(False)
     panel.set_xlabel("epochs")
     figure.savefig(path, dpi=110)
@@ -138,7 +138,7 @@ def read_options() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--epochs", type=positive, default=200, help="passes over the 1,257 training digits (default: %(default)s)")
+    add("--epochs", type=positive, default=120, help="passes over the 1,257 training digits (default: %(default)s)")
     add("--judge-epochs", type=positive, default=30, help="the same for the judge (default: %(default)s)")
     add("--seed", type=positive, default=1, help="of weights, order and latents (default: 1)")
     add("--out", type=Path, default=Path("build/generate_digits"), help="folder to write to (default: %(default)s)")

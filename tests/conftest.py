@@ -19,7 +19,7 @@ if threading.current_thread() is threading.main_thread() and signal.getsignal(si
 
 
 def pytest_collection_finish(session):
-    """Leave out of each search for garbage what was imported and collected: it stays, and takes a fifth of an export."""
+    """Leave what was imported and collected out of each search for garbage: it stays, and is much."""
     gc.collect()
     gc.freeze()
 

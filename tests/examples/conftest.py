@@ -54,6 +54,11 @@ def read_dates():
 
 
 @pytest.fixture(scope="session")
+def generate_digits():
+    return load_example("generate_digits")
+
+
+@pytest.fixture(scope="session")
 def read_digits_by_row():
     return load_example("read_digits_by_row")
 
