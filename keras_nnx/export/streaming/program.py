@@ -130,7 +130,7 @@ def _begins(calls: tuple[Call, ...]) -> bool:
 
 def _place(calls: tuple[Call, ...], batches: tuple[int, ...], batch: int | str, taken: set[str]) -> Place:
     layer, begins = calls[0].layer, _begins(calls)
-    finals = [[*call.final, *([np.ones((call.shape[0], 1))] if begins else [])] for call in calls]
+    finals = [[*call.final, *([np.ones((len(call.initial[0]), 1))] if begins else [])] for call in calls]
     initials = [np.zeros(value.shape) for value in finals[0]] if begins else calls[0].initial
     base = re.sub(r"\W+", "_", layer.name, flags=re.ASCII).strip("_") or "layer"
     base = base if base[0].isalpha() else f"layer_{base}"

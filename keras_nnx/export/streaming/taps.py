@@ -42,7 +42,7 @@ class Tap:
 def first_different(step: StepProgram, inputs: Arrays, lengths: Sequence[int]) -> Tap | None:
     """Return the first tensor that is another in chunks than in the whole; of the first example of which one is.
 
-    What a layer that answers once forgets until the end shows in the beginning of the sequence, which is looked at then.
+    What a layer that answers once forgets until the end shows in the beginning of the sequence, which is looked at too.
 
     Args:
         step: What is fed in chunks.
