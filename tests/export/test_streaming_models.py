@@ -5,12 +5,15 @@ import contextlib
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 import keras_nnx as nnx
 from keras_nnx.export.arguments import Options
 from keras_nnx.export.lowering.layers import float32_compute
+from keras_nnx.export.streaming.chunks import long_steps
 from keras_nnx.export.streaming.engine import _rehearsed
+from keras_nnx.export.streaming.reach import reach
 
 layers = keras.layers
 STEPS = 11
@@ -179,3 +182,57 @@ def test_names_are_free_and_valid():
 def test_a_network_of_convolutions_looks_back_as_far_as_it_says():
     model = nnx.models.TemporalConvNet((None, 4), classes=2, filters=(2, 2), kernel_size=2, pooling="last")
     assert check(model).memory == 6
+
+
+@pytest.mark.parametrize("projected", [False, True])
+def test_a_start_that_is_an_input_goes_along(projected):
+    sequences, start = keras.Input((None, 4), name="sound"), keras.Input((3,), name="start")
+    given = layers.Dense(3)(start) if projected else start
+    model = keras.Model([sequences, start], layers.GRU(3, return_sequences=True)(sequences, initial_state=given))
+    values = np.random.default_rng(1).standard_normal((2, STEPS, 4)).astype("float32")
+    with stepped(model) as step:
+        (received,) = fed(step, {"sound": values, "start": values[:, 0, :3]}, (1, 4, 6))
+    np.testing.assert_allclose(received, model([values, values[:, 0, :3]]), atol=1e-5)
+    assert [state.to_dict()["initial"] for state in step.states] == [0.0, 0.0]
+
+
+def test_a_start_made_of_the_first_step():
+    sequences = keras.Input((None, 4))
+    start = layers.Dense(3)(sequences[:, 0])
+    check(keras.Model(sequences, layers.GRU(3, return_sequences=True)(sequences, initial_state=start)))
+
+
+def test_the_last_step_that_is_no_padding():
+    sequences = np.random.default_rng(1).standard_normal((3, STEPS, 4)).astype("float32")
+    sequences[0, 4:8] = 0
+    sequences[1] = 0
+    sequences[2, 3:] = 0
+    stack = [layers.Masking(), layers.SimpleRNN(3, return_sequences=True), nnx.layers.SequencePooling("last")]
+    check(model_of(*stack), sequences, lengths=(2, 4, 1, 4))
+
+
+@pytest.mark.parametrize(
+    ("change", "steps"),
+    [
+        (layers.Conv1D(2, 3, dilation_rate=5), 10),
+        (layers.Conv1D(2, 3, dilation_rate=5, padding="causal"), 10),
+        (layers.ZeroPadding1D((7, 2)), 7),
+        (layers.Cropping1D((0, 6)), 6),
+        (lambda x: ops.roll(x, 9, axis=1), 9),
+        (lambda x: ops.pad(x, [[0, 0], [8, 0], [0, 0]])[:, :-8, 1:], 16),
+        (layers.TimeDistributed(layers.Dense(2)), 0),
+        (layers.GRU(2, return_sequences=True), 1),  # its last answer is a slice
+    ],
+)
+def test_how_far_apart_an_answer_and_its_cause_may_be(change, steps):
+    sequences = keras.Input((None, 4))
+    model = keras.Model(sequences, change(sequences))
+    function = tf.function(model.call, autograph=False)
+    graph = function.get_concrete_function(tf.TensorSpec((None, None, 4))).graph
+    assert reach(model, graph) == steps
+
+
+def test_the_long_sequence_is_longer_than_what_moves_and_shorter_for_large_steps():
+    with stepped(model_of(layers.Conv1D(2, 2, padding="causal"))) as step:
+        assert [long_steps(step, apart, 16) for apart in (0, 300)] == [512, 903]
+        assert long_steps(step, 0, 1_000_000) == 40

@@ -20,15 +20,80 @@ def attending():
     return keras.Model(sequences, layers.MultiHeadAttention(1, 2, name="looks")(sequences, sequences), name="model")
 
 
-def begun_by_inputs():
+def begun_by_all_steps():
     sequences = keras.Input((None, 4))
-    memory = layers.GRU(3, name="decoder")
-    return keras.Model(sequences, memory(sequences, initial_state=layers.Dense(3)(sequences[:, 0])))
+    start = layers.GRU(3, name="encoder")(sequences)
+    return keras.Model(sequences, layers.GRU(3, name="decoder")(sequences, initial_state=start), name="model")
+
+
+def beside(make):
+    """What a layer or a function makes of steps, beside the steps."""
+    sequences = keras.Input((None, 4))
+    steps = layers.Conv1D(2, 2, padding="causal", name="c")(sequences)
+    return keras.Model(sequences, layers.Concatenate()([steps, make(steps)]), name="model")
+
+
+def delayed_by_layers(steps):
+    return layers.Cropping1D((0, 48))(layers.ZeroPadding1D((48, 0), name="pad")(steps))
+
+
+def delayed_by_kernels(steps):
+    return layers.Conv1D(2, 2, dilation_rate=64)(layers.ZeroPadding1D((64, 0), name="pad")(steps))
+
+
+def delayed_by_operations(steps):
+    return ops.pad(steps, [[0, 0], [300, 0], [0, 0]])[:, :-300]
+
+
+def with_operation(change):
+    sequences = keras.Input((None, 4))
+    return keras.Model(sequences, layers.GRU(2, name="memory")(change(sequences)), name="model")
 
 
 class Running(layers.Layer):
     def call(self, inputs):
         return ops.cumsum(inputs, axis=1)
+
+
+class Late(layers.Layer):
+    def call(self, inputs):
+        return ops.where((ops.arange(ops.shape(inputs)[1]) < 60)[None, :, None], inputs, 2 * inputs)
+
+
+class Echo(layers.Layer):
+    def call(self, inputs):
+        return inputs + ops.concatenate([ops.zeros_like(inputs[:, :70]), inputs], axis=1)[:, : ops.shape(inputs)[1]]
+
+
+class LastShown(layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs, mask=None):
+        valid = ops.cast(mask, "int32")
+        at = ops.logical_and(ops.cumsum(valid, axis=1) == ops.sum(valid, axis=1, keepdims=True), mask)
+        return ops.sum(ops.where(at[..., None], inputs, 0.0), axis=1)
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+
+class Shifting(keras.Model):
+    def __init__(self):
+        super().__init__(name="model")
+        self.steps = layers.Conv1D(2, 3, padding="causal", name="steps")
+        self.memory = layers.GRU(2, name="memory")
+
+    def call(self, inputs):
+        x = self.steps(inputs)
+        return self.memory(ops.concatenate([x[:, :1] * 0, x[:, :-1]], axis=1))
+
+
+def shifting():
+    model = Shifting()
+    model(np.zeros((1, 5, 4), "float32"))
+    return model
 
 
 REFUSALS = {
@@ -61,7 +126,30 @@ REFUSALS = {
         r"'model/places'.*from the start of each chunk",
     ),
     "own": (lambda: model_of(Running(name="sum")), r"'model/sum' \(Running\).*more than one step"),
-    "begun": (begun_by_inputs, r"'decoder' starts from a state that the model computes from its inputs"),
+    "begun": (begun_by_all_steps, r"'model/decoder' \(GRU\).*an initial_state that depends on other steps"),
+    "layers": (lambda: beside(delayed_by_layers), r"'model/pad' \(ZeroPadding1D\).*long"),
+    "kernels": (lambda: beside(delayed_by_kernels), r"'model/pad' \(ZeroPadding1D\).*long"),
+    "operations": (lambda: beside(delayed_by_operations), r"operation 'model/pad[_0-9]*' \(Pad\).*moves.*long"),
+    "late": (lambda: beside(Late(name="late")), r"'model/late' \(Late\).*long"),
+    "echo": (lambda: beside(Echo(name="echo")), r"'model/echo' \(Echo\).*long"),
+    "skipping": (
+        lambda: with_operation(lambda steps: steps[:, ::2]),
+        r"operation 'model/get_item[_0-9]*' \(GetItem\).*drops steps.*outside of the model",
+    ),
+    "shifting": (shifting, r"given to the layer 'model/memory' \(GRU\) differs already, by an operation before it"),
+    "depthwise": (
+        lambda: model_of(layers.DepthwiseConv1D(3, padding="same", name="d")),
+        r"'model/d' \(DepthwiseConv1D\).*for Conv1D only.*groups=",
+    ),
+    "images": (
+        lambda: model_of(layers.Conv2D(2, 3, padding="same", name="c"), shape=(None, 4, 1)),
+        r"'model/c' \(Conv2D\).*kernel of 1",
+    ),
+    "last": (lambda: model_of(layers.Masking(), LastShown(name="shown")), r"'model/shown' \(LastShown\).*masked"),
+    "summed": (
+        lambda: model_of(layers.Masking(), nnx.layers.SequencePooling("max", name="pool")),
+        r"'model/pool' \(SequencePooling\).*\"last\"",
+    ),
     "nothing": (lambda: model_of(layers.Dense(2)), r"remembers nothing.*export_model"),
 }
 
@@ -72,6 +160,27 @@ def test_what_cannot_be_fed_in_chunks_is_named(case, tmp_path):
     with pytest.raises(UnsupportedModelError, match=f"(?s){words}"):
         nnx.export_streaming(make(), tmp_path / "out", formats=("onnx",))
     assert not (tmp_path / "out").exists()
+
+
+def test_an_error_of_tensorflow_is_said_in_one_line(tmp_path):
+    model = model_of(layers.Conv1D(2, 3, name="c"), layers.GRU(2))
+    with pytest.raises(
+        UnsupportedModelError, match=r"'model/c'.*fails on a part of a sequence: Computed output size"
+    ) as caught:
+        nnx.export_streaming(model, tmp_path / "out", formats=("onnx",))
+    assert not [part for part in ("\n", "Graph execution", "File ") if part in str(caught.value)]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"recurrent": "unroll", "formats": ("onnx",)}, r"memory'.*pass chunk="),
+        ({"recurrent": "fused", "formats": ("tflite",)}, r"memory'.*keeps its states inside.*recurrent='auto'"),
+    ],
+)
+def test_forms_of_recurrence_that_no_chunks_can_have(tmp_path, options, words):
+    with pytest.raises(UnsupportedModelError, match=words):
+        nnx.export_streaming(model_of(layers.LSTM(2, name="memory")), tmp_path / "out", **options)
 
 
 def test_a_model_without_time(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,15 @@ def make_references(program: Program, probes: list[Probe], seed: int = 0) -> lis
     return references
 
 
+def quick_reference(run: Callable[[dict[str, np.ndarray]], Any], probe: Probe, seed: int = 0) -> Reference:
+    """Return what a compiled model answers to a probe, with the noise that the last bits of the inputs make."""
+    random = np.random.default_rng(seed)
+    outputs = run(probe.inputs)
+    nudged = [run(_nudged(probe.inputs, random)) for _ in range(2)]
+    noise = {name: max(_movement(value, other[name]) for other in nudged) for name, value in outputs.items()}
+    return Reference(probe, outputs, noise)
+
+
 def with_more_noise(program: Program, references: list[Reference], seed: int = 0) -> list[Reference]:
     """Return the references with what else rounding makes of the answers, where it is more.
 
@@ -94,7 +103,7 @@ def with_more_noise(program: Program, references: list[Reference], seed: int = 0
             for name, value in reference.outputs.items()
         }
         more = dataclasses.replace(reference, noise=noise)
-        moved.append(reference if _is_chaotic(more) else more)
+        moved.append(reference if is_chaotic(more) else more)
     return moved
 
 
@@ -123,7 +132,7 @@ def steady(program: Program, references: list[Reference]) -> tuple[list[Referenc
     Raises:
         UnsupportedModelError: If the model is chaotic on every ordinary probe.
     """
-    chaotic = {reference.probe.name for reference in references if _is_chaotic(reference)}
+    chaotic = {reference.probe.name for reference in references if is_chaotic(reference)}
     kept = [reference for reference in references if reference.probe.name not in chaotic]
     if not any(reference.probe.name.startswith(_REAL) for reference in kept):
         raise UnsupportedModelError(
@@ -148,7 +157,8 @@ def is_insensitive(references: list[Reference]) -> bool:
     return True
 
 
-def _is_chaotic(reference: Reference) -> bool:
+def is_chaotic(reference: Reference) -> bool:
+    """Whether float noise moves the model's own answer so far that it cannot tell a right one from a wrong one."""
     for name, value in reference.outputs.items():
         finite = np.abs(value[np.isfinite(value)], dtype=np.float64)
         if reference.noise[name] > CHAOS * max(1.0, float(finite.max(initial=0.0))):

@@ -18,6 +18,9 @@ Arrays = dict[str, np.ndarray]
 
 LEAST_STEPS = 40
 """Of the sequences that are cut, unless a model looks back further than a third of that."""
+LONG = "long"
+"""The name of the sequence that is cut into a few long pieces."""
+_LONG_STEPS, _LONG_BYTES, _LONG_PIECES = 512, 16_000_000, 3
 _MOST_SINGLE = 96
 _MOST_PREFIXES = 10
 
@@ -40,6 +43,16 @@ class Case:
     checked: tuple[int, ...]
     reference: Reference
 
+    @property
+    def lengths(self) -> list[int]:
+        """How many steps each piece has."""
+        return np.diff([0, *self.ends]).tolist()
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the sequence is the long one."""
+        return self.name.startswith(LONG)
+
     def assembled(self, answers: Sequence[Arrays], over_time: set[str]) -> Arrays:
         """Return the answers to the pieces as `reference` has them."""
         return {
@@ -56,6 +69,19 @@ def sequence_steps(step: StepProgram) -> int:
     if step.chunk is None:
         return steps
     return step.chunk * max(3, -(-steps // step.chunk))
+
+
+def long_steps(step: StepProgram, apart: int, bytes_of_a_step: int) -> int:
+    """Return how many steps the long sequence has, which shows what is remembered outside of the layers that are known.
+
+    Args:
+        step: What is fed with it.
+        apart: How many steps an answer and what it depends on may be apart.
+        bytes_of_a_step: Of all inputs; of large ones there are fewer steps, but never fewer than three times `apart`.
+    """
+    usual = min(_LONG_STEPS, _LONG_BYTES // max(1, bytes_of_a_step))
+    steps = max(usual, 3 * (apart + 1), sequence_steps(step))
+    return steps if step.chunk is None else -(-steps // step.chunk) * step.chunk
 
 
 def over_time(step: StepProgram) -> set[str]:
@@ -76,7 +102,7 @@ def cut(step: StepProgram, references: list[Reference], prefix: Any, seed: int =
     return [
         _case(step, reference, label, lengths, prefix)
         for reference in references
-        for label, lengths in _chunkings(step, _steps(step, reference.probe), random).items()
+        for label, lengths in _chunkings(step, reference.probe, random).items()
     ]
 
 
@@ -95,9 +121,13 @@ def _steps(step: StepProgram, probe: Probe) -> int:
     return probe.inputs[step.sequences[0]].shape[1]
 
 
-def _chunkings(step: StepProgram, steps: int, random: np.random.Generator) -> dict[str, list[int]]:
+def _chunkings(step: StepProgram, probe: Probe, random: np.random.Generator) -> dict[str, list[int]]:
+    steps = _steps(step, probe)
     if step.chunk is not None:
         return {f"in chunks of {step.chunk}": [step.chunk] * (steps // step.chunk)}
+    if probe.name == LONG:
+        piece = steps // _LONG_PIECES
+        return {"in long pieces": [*[piece] * (_LONG_PIECES - 1), steps - piece * (_LONG_PIECES - 1)]}
     single = min(steps, _MOST_SINGLE)
     uneven: list[int] = []
     while (left := steps - sum(uneven)) > 0:

@@ -23,7 +23,8 @@ from keras_nnx.export.manifest import foreign_entry
 from keras_nnx.export.proof.comparison import TOLERANCE
 from keras_nnx.export.proof.probes import make_probes
 from keras_nnx.export.report import STREAMING, ExportReport
-from keras_nnx.export.streaming.program import step_program
+from keras_nnx.export.streaming.chunks import sequence_steps
+from keras_nnx.export.streaming.program import StepProgram, step_program
 from keras_nnx.export.streaming.refusals import refuse_one_length
 from keras_nnx.export.streaming.rehearsal import Rehearsal
 from keras_nnx.export.streaming.samples import check_length, step_samples
@@ -130,11 +131,11 @@ def export_streaming(
         staged_directory(Path(directory), overwrite=overwrite, foreign=foreign_entry) as stage,
         inference_only(model),
         borrowed_worker() as worker,
-        _rehearsed(model, input_signature, calibration, chunk, options) as (rehearsal, samples),
+        _rehearsed(model, input_signature, calibration, chunk, options, formats) as (rehearsal, samples),
     ):
         step = rehearsal.program
         refuse_state(step.program)
-        described = dataclasses.replace(options, metadata={**given, STREAMING: _described(rehearsal)})
+        described = dataclasses.replace(options, metadata={**given, STREAMING: _described(rehearsal, options)})
         job = Job(step.program, stage, described, worker, samples, notes=_notes(rehearsal, options), stream=rehearsal)
         with _advised(options, chunk):
             report = export_program(job, formats, rehearsal.takes)
@@ -166,7 +167,12 @@ def _check(chunk: int | None, metadata: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _rehearsed(
-    model: keras.Model, input_signature: Any, calibration: Any, chunk: int | None, options: Options
+    model: keras.Model,
+    input_signature: Any,
+    calibration: Any,
+    chunk: int | None,
+    options: Options,
+    formats: Sequence[str] = FORMATS,
 ) -> Iterator[tuple[Rehearsal, dict[str, np.ndarray] | None]]:
     """Yield a model rehearsed in chunks, and real inputs of its step program; inside, it stays as it was read."""
     with sequences_of(model, input_signature) as sequences:
@@ -176,6 +182,7 @@ def _rehearsed(
             first = make_probes(exploration)[0].inputs
             refuse_one_length(exploration.program, first, sequences.names)
         step = step_program(sequences, exploration, chunk)
+        _refuse_form(step, options.recurrent, formats)
         check_length(step, samples)
         rehearsal = Rehearsal(step, exploration, samples, options.tolerance)
         rehearsal.in_keras()
@@ -190,6 +197,23 @@ def _rehearsed(
         yield rehearsal, None if met is None else step_samples(step, met)
 
 
+def _refuse_form(step: StepProgram, recurrent: str, formats: Sequence[str]) -> None:
+    """Raise for a form of recurrence that a file fed in chunks cannot have, before anything is proven or written."""
+    layer = next((state.layer for state in step.states if state.is_recurrent), None)
+    if layer is None:
+        return
+    if recurrent == "fused" and "tflite" in formats:
+        raise UnsupportedModelError(
+            f"tflite: the layer {layer!r} cannot be written with recurrent='fused' to be fed in chunks: the operator "
+            f"keeps its states inside and gives none, so that they cannot go from call to call. Use recurrent='auto'."
+        )
+    if recurrent == "unroll" and step.chunk is None and {"onnx", "tflite"} & set(formats):
+        raise UnsupportedModelError(
+            f"The layer {layer!r} cannot be written with recurrent='unroll' for chunks of any length: pass chunk=, the "
+            f"steps of each chunk, such as 4. Or use recurrent='loop'."
+        )
+
+
 def _notes(rehearsal: Rehearsal, options: Options) -> list[str]:
     step = rehearsal.program
     count, first = f"{step.chunk} steps" if step.chunk else "any number of steps", step.states[0]
@@ -200,22 +224,24 @@ def _notes(rehearsal: Rehearsal, options: Options) -> list[str]:
     if not options.verify:
         return [feeding]
     if options.precision == "float32":
-        return [feeding, f"Sequences of {rehearsal.steps} steps, cut {rehearsal.ways}, give what they give as a whole."]
+        return [feeding, f"{rehearsal.sequences()}, give what they give as a whole."]
     measured = (
         f"In {options.precision} states carry errors from call to call: single calls were held to the floor; how far "
-        f"sequences of {rehearsal.steps} steps in chunks are from the whole was measured, and not proven to be little."
+        f"sequences of {sequence_steps(step)} steps in chunks are from the whole was measured, and not proven to be "
+        f"little."
     )
     return [feeding, measured]
 
 
-def _described(rehearsal: Rehearsal) -> dict[str, Any]:
+def _described(rehearsal: Rehearsal, options: Options) -> dict[str, Any]:
     """Return what a client has to know to feed a step model."""
     step = rehearsal.program
+    proven = rehearsal.steps if options.precision == "float32" else sequence_steps(step)
     return {
         "sequences": list(step.sequences),
         "axis": 1,
         "chunk": step.chunk,
         "looks_back": step.memory,
         "states": [state.to_dict() for state in step.states],
-        "steps_of_the_proof": rehearsal.steps,
+        "steps_of_the_proof": proven,
     }

@@ -13,7 +13,9 @@ import tensorflow as tf
 
 from keras_nnx.export.lowering.layers import replaced_calls
 from keras_nnx.export.streaming.states import Place
+from keras_nnx.layers import SequencePooling
 
+_HALF = 0.5
 _BACKWARDS = "go_backwards=True reads a sequence from its end. Read it forwards."
 _BOTH_WAYS = "Bidirectional reads a sequence from its end, too. Wrap nothing: use the recurrent layer itself."
 _STRIDED = "a causal convolution with strides answers less often than it is asked. Use strides=1."
@@ -71,6 +73,8 @@ class Tape:
             return functools.partial(self._both_ways, layer, before)
         if isinstance(layer, keras.layers.TimeDistributed):
             return functools.partial(self._step_by_step, before)
+        if isinstance(layer, SequencePooling) and layer.kind == "last":
+            return functools.partial(self._last, layer, before)
         return None
 
     def _recurrent(
@@ -88,7 +92,14 @@ class Tape:
         past = None
         if place is not None:
             taken = self._take(place, sequences, layer.compute_dtype)
+            begun = taken.pop() if place.begins else None
             past = taken.pop() if carries else None
+            if begun is not None:
+                flat = keras.tree.flatten(start)
+                taken = [
+                    tf.where(_like(begun[:, 0] > _HALF, now), now, tf.cast(at, now.dtype))
+                    for now, at in zip(taken, flat, strict=True)
+                ]
             start = keras.tree.pack_sequence_as(start, taken)
         with self._hiding(), _changed(layer, return_state=True):
             answer, *final = before(sequences, initial_state=start, mask=mask, **more)
@@ -97,7 +108,8 @@ class Tape:
             held.append(past)
             answer = _continued(answer, past, mask, layer.return_sequences)
         last = [answer[:, -1] if layer.return_sequences else answer] if carries else []
-        self._keep(call, place, held, [*keras.tree.flatten(final), *last], from_outside=given)
+        ones = [] if place is None or not place.begins else [tf.ones([tf.shape(answer)[0], 1])]
+        self._keep(call, place, held, [*keras.tree.flatten(final), *last, *ones], from_outside=given)
         return (answer, *final) if layer.return_state else answer
 
     def _convolution(self, layer: Any, before: Any, inputs: Any, **more: Any) -> Any:
@@ -117,6 +129,17 @@ class Tape:
             answer = before(longer, **more)
         final = longer[:, -steps:] if axis == 1 else longer[:, :, -steps:]
         self._keep(call, place, [past], [final])
+        return answer
+
+    def _last(self, layer: Any, before: Any, inputs: Any, mask: Any = None, **more: Any) -> Any:
+        """Go on with the last step that is no padding, where a chunk has none."""
+        answer = before(inputs, mask=mask, **more)
+        if self._hidden or mask is None:
+            return answer
+        call, place = self._observe(layer, inputs)
+        past = tf.zeros_like(answer) if place is None else self._take(place, inputs, answer.dtype)[0]
+        answer = _continued(answer, past, mask, is_sequence=False)
+        self._keep(call, place, [past], [answer])
         return answer
 
     def _both_ways(self, layer: Any, before: Any, sequences: Any, *inputs: Any, **more: Any) -> Any:

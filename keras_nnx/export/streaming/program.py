@@ -90,7 +90,11 @@ def step_program(sequences: Sequences, exploration: Exploration, chunk: int | No
     for index, calls in enumerate(zip(*observed, strict=True)):
         if tuple(call.shape[1] for call in calls) != lengths:
             continue  # it goes over another axis than time
-        _refuse(calls)
+        if calls[0].obstacle:
+            raise UnsupportedModelError(
+                f"The layer {calls[0].layer.path!r} cannot be fed in chunks: {calls[0].obstacle} Or export the model "
+                f"for whole sequences with export_model."
+            )
         if calls[0].final:
             places[index] = _place(calls, batches, whole.signature.inputs[0].shape[0], taken)
     states = tuple(state for place in places.values() for state in place.states)
@@ -112,31 +116,26 @@ def _observe(whole: Program, probe: Probe) -> list[Call]:
     return tape.calls
 
 
-def _refuse(calls: tuple[Call, ...]) -> None:
-    first = calls[0]
-    if first.obstacle:
-        raise UnsupportedModelError(
-            f"The layer {first.layer.path!r} cannot be fed in chunks: {first.obstacle} Or export the model for whole "
-            f"sequences with export_model."
-        )
-    if first.from_outside:
-        rows = [np.asarray(value) for value in first.initial]
-        for call in calls:
-            for row, value in zip(rows, call.initial, strict=True):
-                if np.abs(np.asarray(value) - row[:1]).max(initial=0.0) > _ALIKE:
-                    raise UnsupportedModelError(
-                        f"The layer {first.layer.path!r} starts from a state that the model computes from its inputs "
-                        f"(initial_state=...), which are not known when a stream starts: export the part that computes "
-                        f"it and the part from this layer on as two models."
-                    )
+def _begins(calls: tuple[Call, ...]) -> bool:
+    """Whether a layer starts from what the model makes of its inputs: from another state for each example."""
+    if not calls[0].from_outside:
+        return False
+    rows = [np.asarray(value)[:1] for value in calls[0].initial]
+    return any(
+        np.abs(np.asarray(value) - row).max(initial=0.0) > _ALIKE
+        for call in calls
+        for row, value in zip(rows, call.initial, strict=True)
+    )
 
 
 def _place(calls: tuple[Call, ...], batches: tuple[int, ...], batch: int | str, taken: set[str]) -> Place:
-    layer = calls[0].layer
+    layer, begins = calls[0].layer, _begins(calls)
+    finals = [[*call.final, *([np.ones((len(call.initial[0]), 1))] if begins else [])] for call in calls]
+    initials = [np.zeros(value.shape) for value in finals[0]] if begins else calls[0].initial
     base = re.sub(r"\W+", "_", layer.name, flags=re.ASCII).strip("_") or "layer"
     base = base if base[0].isalpha() else f"layer_{base}"
     states = []
-    for index, values in enumerate(zip(*(call.final for call in calls), strict=True)):
+    for index, values in enumerate(zip(*finals, strict=True)):
         shapes = [tuple(value.shape) for value in values]
         groups = {shape[0] / size for shape, size in zip(shapes, batches, strict=True)}
         rests = {shape[1:] for shape in shapes}
@@ -148,7 +147,7 @@ def _place(calls: tuple[Call, ...], batches: tuple[int, ...], batch: int | str, 
             )
         count = int(min(groups))
         rest = next(iter(rests))
-        initial = np.asarray(calls[0].initial[index], np.float32).reshape(batches[0], count, *rest)[0]
+        initial = np.asarray(initials[index], np.float32).reshape(batches[0], count, *rest)[0]
         name = _free(f"{base}_state_{index}", taken)
         states.append(
             State(
@@ -160,9 +159,10 @@ def _place(calls: tuple[Call, ...], batches: tuple[int, ...], batch: int | str, 
                 rest=rest,
                 initial=initial if count > 1 else initial[0],
                 steps=_steps(layer),
+                is_recurrent=isinstance(layer, keras.layers.RNN),
             )
         )
-    return Place(tuple(states))
+    return Place(tuple(states), begins)
 
 
 def _steps(layer: keras.layers.Layer) -> int:

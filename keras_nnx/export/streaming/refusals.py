@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-from collections.abc import Iterator
+import re
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_nnx.export.errors import UnsupportedModelError
-from keras_nnx.export.lowering.layers import float32_compute, replaced_calls
-from keras_nnx.export.proof.reference import Reference
 from keras_nnx.export.signature import Program
-from keras_nnx.export.streaming.chunks import pieces_of
-from keras_nnx.export.streaming.memory import Tape
+from keras_nnx.export.streaming.chunks import Arrays
 from keras_nnx.export.streaming.program import StepProgram
-
-_DIVERGED = 1e-4
-_STEPS = 37
-"""A length that hardly is that of another axis."""
+from keras_nnx.export.streaming.taps import Stack, Tap, first_different, taps
 
 _RECURRENT = "Let a recurrent layer or a causal convolution do it."
+_OF_STACKS = ("Graph execution error", "Detected at node", "File ", "Node: ", "Stack trace")
+_MOVED = (
+    "It moves, adds or drops steps, or looks at several, and keeps nothing for the next chunk: do it outside of the "
+    "model, or let a causal convolution or a recurrent layer do it."
+)
 _REMEDIES: dict[str, str] = {
-    "Conv": 'It looks ahead, or changes the length. Use padding="causal" with strides=1.',
+    "Conv1D": 'It looks ahead, or changes the length. Use padding="causal" with strides=1.',
+    "Conv": "It looks ahead, or changes the length. Give the axis of time a kernel of 1, and let a Conv1D look back.",
     "Padding": 'It pads every chunk anew. Leave it out, and give the convolution behind it padding="causal".',
     "Cropping": "It cuts every chunk anew. Cut outside of the model.",
+    "SequencePooling": 'A chunk is a part only of the steps it pools. Take the "last", or pool outside of the model.',
     "Pool": f"It pools over time, of which a chunk is a part only. {_RECURRENT}",
     "Attention": f"It attends to other steps, which are not kept. {_RECURRENT}",
     "Transformer": f"It attends to other steps, which are not kept. {_RECURRENT}",
@@ -42,24 +41,25 @@ _REMEDIES: dict[str, str] = {
 }
 """By what is in the names of the classes, the most telling first in the order of the stack of calls."""
 
-Tap = tuple[tuple[keras.layers.Layer, ...], np.ndarray]
 
-
-def refuse(step: StepProgram, references: list[Reference], reason: str) -> NoReturn:
+def refuse(step: StepProgram, inputs: Arrays, lengths: Sequence[int], reason: str) -> NoReturn:
     """Raise for a model that answers to chunks differently than to the whole.
+
+    Args:
+        step: What is fed in chunks.
+        inputs: The sequence on which it does.
+        lengths: Of the chunks.
+        reason: How it was found out.
 
     Raises:
         UnsupportedModelError: Naming the first layer that does, if it can be told.
     """
     model = step.whole.model
-    stack = _first_different(step, references[0].probe.inputs)
-    if stack is None:
-        where, remedy = "", "No layer by itself differs: it is what the model does with their answers."
-    else:
-        where, remedy = f" at the layer {_path(model, stack)!r} ({type(stack[-1]).__name__})", _remedy(stack[-1])
+    found = first_different(step, inputs, lengths)
     raise UnsupportedModelError(
         f"The model {model.name!r} cannot be fed in chunks: its answer to a sequence in chunks is not that to the "
-        f"whole{where}. {remedy} Or export it for whole sequences with export_model. (Found out in Keras: {reason})"
+        f"whole{_culprit(model, found)} Or export it for whole sequences with export_model. (Found out in Keras: "
+        f"{reason})"
     )
 
 
@@ -74,9 +74,9 @@ def refuse_one_length(whole: Program, inputs: dict[str, np.ndarray], sequences: 
         name: np.concatenate([value, value[:, :1]], axis=1) if name in sequences else value
         for name, value in inputs.items()
     }
-    taps = _taps(whole, whole.call, inputs)
-    failed = len(_taps(whole, whole.call, longer))
-    stacks = [stack for stack, _ in taps[max(0, failed - 1) : failed + 1]]
+    answers = _answers(whole, inputs)
+    failed = len(_answers(whole, longer))
+    stacks = [tap.stack for tap in answers[max(0, failed - 1) : failed + 1]]
     stack = next((stack for stack in stacks if "Flatten" in type(stack[-1]).__name__), stacks[-1] if stacks else None)
     where = "" if stack is None else f", which the layer {_path(whole.model, stack)!r} needs"
     remedy = "Build it for any." if stack is None else _remedy(stack[-1])
@@ -86,112 +86,63 @@ def refuse_one_length(whole: Program, inputs: dict[str, np.ndarray], sequences: 
     )
 
 
-def _path(model: keras.Model, stack: tuple[keras.layers.Layer, ...]) -> str:
+def said_by(error: Exception) -> str:
+    """Return the line of an error that says what happened, of TensorFlow's without the stack of calls around it."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("    ")]
+    said = [line.strip() for line in lines if not line.strip().startswith(_OF_STACKS)]
+    found = said[0] if said else type(error).__name__
+    return re.sub(r"\{\{.*?\}\} ", "", found).split(" [[{{")[0]
+
+
+def _answers(whole: Program, inputs: Arrays) -> list[Tap]:
+    return [tap for tap in taps(whole, whole.call, inputs) if not tap.is_given]
+
+
+def _culprit(model: keras.Model, found: Tap | None) -> str:
+    """Say where the first difference is, and what to do about it."""
+    if found is None:
+        return ". No layer by itself differs: it is what the model does with their answers."
+    stack = _outermost(found.stack)
+    name, kind = _path(model, stack), type(stack[-1]).__name__
+    if found.is_given and stack == found.stack:
+        return (
+            f", and what is given to the layer {name!r} ({kind}) differs already, by an operation before it. {_MOVED}"
+        )
+    is_layer = isinstance(stack[-1], keras.layers.Layer)
+    return f" at the {'layer' if is_layer else 'operation'} {name!r} ({kind}). {_remedy(stack[-1])}"
+
+
+def _path(model: keras.Model, stack: Stack) -> str:
     return "/".join([model.name, *(layer.name for layer in stack)])
 
 
-def _remedy(layer: keras.layers.Layer) -> str:
+def _remedy(layer: Any) -> str:
     name = type(layer).__name__
+    if isinstance(layer, keras.layers.RNN):
+        return (
+            "It remembers by itself; what differs is what it is given beside the steps, a mask or an initial_state "
+            "that depends on other steps than those of the chunk. Let it depend on each step alone, or on inputs that "
+            "are no sequences."
+        )
+    if isinstance(layer, keras.layers.DepthwiseConv1D | keras.layers.SeparableConv1D):
+        return (
+            "It looks ahead, or changes the length, and Keras has causal padding for Conv1D only: use "
+            'Conv1D(..., padding="causal"), with groups= as many as its input has channels for a depthwise one.'
+        )
     known = next((text for part, text in _REMEDIES.items() if part in name), None)
+    if known is None and not isinstance(layer, keras.layers.Layer):
+        return _MOVED
     return known or (
         "It looks at more than one step, and only recurrent layers and causal convolutions are known to remember: make "
         "it of these."
     )
 
 
-def _first_different(step: StepProgram, inputs: dict[str, np.ndarray]) -> tuple[keras.layers.Layer, ...] | None:
-    """Return the layer, with those it lies in, whose answers to chunks first differ; the outermost that is known."""
-    steps = _STEPS if step.chunk is None else step.chunk * 3
-    given = {name: value[:, :steps] if name in step.sequences else value for name, value in inputs.items()}
-    steps = given[step.sequences[0]].shape[1]
-    lengths = [step.chunk] * (steps // step.chunk) if step.chunk else [steps // 2, 1, steps - steps // 2 - 1]
-    whole = _taps(step.whole, functools.partial(_observed, step), given)
-    chunks: list[list[Tap]] = []
-    states: dict[str, Any] = {}
-    for piece in pieces_of(step, given, lengths):
-        answers: dict[str, Any] = {}
-        chunks.append(_taps(step.whole, step.program.call, {**states, **piece}, answers))
-        if not answers:
-            return _outermost(whole[min(len(chunks[-1]), len(whole) - 1)][0])
-        states = {name: answers[output] for name, output in step.feeds.items()}
-    for index, (stack, expected) in enumerate(whole):
-        if any(index >= len(taps) for taps in chunks) or not _same(expected, [taps[index][1] for taps in chunks]):
-            return _outermost(stack)
-    return None
-
-
-def _outermost(stack: tuple[keras.layers.Layer, ...]) -> tuple[keras.layers.Layer, ...]:
+def _outermost(stack: Stack) -> Stack:
     """Return the stack down to the outermost layer that is known, or all of it."""
     known = (index for index, layer in enumerate(stack) if _is_known(layer))
     return stack[: next(known, len(stack)) + 1]
 
 
-def _observed(step: StepProgram, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Run the whole as the step program runs chunks, so that the layers inside are called alike."""
-    with Tape().recording(step.whole.model):
-        return step.whole.call(inputs)
-
-
-def _is_known(layer: keras.layers.Layer) -> bool:
+def _is_known(layer: Any) -> bool:
     return any(part in type(layer).__name__ for part in _REMEDIES) and not isinstance(layer, keras.Model)
-
-
-def _same(expected: np.ndarray, received: list[np.ndarray]) -> bool:
-    """Whether chunks of an answer are the whole, along the axis of time, or as the answer so far."""
-    found = _put_together(expected, received)
-    if found is None or found.shape != expected.shape:
-        return False
-    scale = max(1.0, float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0)))
-    with np.errstate(invalid="ignore"):
-        difference = np.abs(expected - found)
-    return bool(np.all((difference <= _DIVERGED * scale) | (expected == found) | np.isnan(expected)))
-
-
-def _put_together(expected: np.ndarray, received: list[np.ndarray]) -> np.ndarray | None:
-    for axis in range(expected.ndim):
-        if sum(part.shape[axis] for part in received if part.ndim == expected.ndim) == expected.shape[axis]:
-            try:
-                return np.concatenate(received, axis=axis)
-            except ValueError:
-                continue
-    return received[-1]
-
-
-def _taps(program: Program, call: Any, inputs: dict[str, Any], answers: dict[str, Any] | None = None) -> list[Tap]:
-    """Return what the layers answer, in the order in which they do, with the layers that they were called in.
-
-    A layer that fails ends the list.
-    """
-    record: list[Tap] = []
-    with float32_compute(program.model), _watched(program.model, record), contextlib.suppress(Exception):
-        found = call({name: tf.constant(value) for name, value in inputs.items()})
-        if answers is not None:
-            answers.update(found)
-    return record
-
-
-@contextlib.contextmanager
-def _watched(model: keras.Model, record: list[Tap]) -> Iterator[None]:
-    stack: list[keras.layers.Layer] = []
-
-    def watch(layer: keras.layers.Layer) -> Any:
-        before = layer.call
-
-        def call(*arguments: Any, **more: Any) -> Any:
-            quiet = any(isinstance(outer, keras.layers.RNN | keras.layers.TimeDistributed) for outer in stack)
-            stack.append(layer)
-            try:
-                result = before(*arguments, **more)
-            finally:
-                stack.pop()
-            record.extend(
-                ((*stack, layer), np.asarray(tensor, np.float64))
-                for tensor in ([] if quiet else tf.nest.flatten(result))
-                if isinstance(tensor, tf.Tensor) and tensor.dtype.is_floating
-            )
-            return result
-
-        return call
-
-    with replaced_calls(model._flatten_layers(include_self=False), watch):
-        yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import tensorflow as tf
@@ -11,14 +11,23 @@ import tensorflow as tf
 from keras_nnx.export.dimensions import BATCHES, Exploration
 from keras_nnx.export.errors import ExportError, ParityError, RuntimeFailureError
 from keras_nnx.export.lowering.layers import float32_compute
-from keras_nnx.export.proof.comparison import Parity, compare, signal_to_noise_db
+from keras_nnx.export.proof.comparison import NOISE_MARGIN, Parity, compare, signal_to_noise_db
 from keras_nnx.export.proof.probes import Probe, make_probes
-from keras_nnx.export.proof.reference import Reference, make_references, steady, with_more_noise
+from keras_nnx.export.proof.reference import (
+    CHAOS,
+    Reference,
+    is_chaotic,
+    make_references,
+    quick_reference,
+    steady,
+    with_more_noise,
+)
 from keras_nnx.export.proof.runtimes import Runtime
 from keras_nnx.export.signature import Program
-from keras_nnx.export.streaming.chunks import Arrays, Case, cut, over_time, sequence_steps
+from keras_nnx.export.streaming.chunks import LONG, Arrays, Case, cut, long_steps, over_time, sequence_steps
 from keras_nnx.export.streaming.program import StepProgram
-from keras_nnx.export.streaming.refusals import refuse
+from keras_nnx.export.streaming.reach import reach
+from keras_nnx.export.streaming.refusals import refuse, said_by
 from keras_nnx.export.streaming.sequences import TIME
 from keras_nnx.export.tracing import tensor_specifications, traceable
 
@@ -46,9 +55,11 @@ class Rehearsal:
         probes = make_probes(dataclasses.replace(exploration, sizes=_sizes(step, exploration)), _trimmed(step, samples))
         kept = [probe for probe in probes if probe.name.startswith(_PROBES)]
         self._references, _ = steady(step.whole, _references(step.whole, kept))
-        self._noise_is_complete = False
-        self._prefix = compiled(step.whole)
+        self._is_refined: set[bool] = set()  # of the long sequence, or not
+        self._prefix = Compiled(step.whole)
+        self._references += _long_references(step, exploration, self._prefix)
         self._cases: list[Case] = []
+        self._fed_now: Case | None = None
         self._timed = over_time(step)
 
     @property
@@ -62,17 +73,21 @@ class Rehearsal:
     @property
     def ordinary(self) -> Arrays:
         """Sequences of ordinary values, the largest batch of them."""
-        return self._references[min(1, len(self._references) - 1)].probe.inputs
+        probes = [reference.probe for reference in self._references]
+        return [probe for probe in probes if probe.name.startswith("ordinary")][-1].inputs
 
     @property
     def steps(self) -> int:
-        """The number of steps of the sequences."""
-        return sequence_steps(self.program)
+        """The number of steps of the longest sequence."""
+        return max(case.ends[-1] for case in self._cases)
 
-    @property
-    def ways(self) -> str:
-        """In which ways they were cut."""
-        return ", ".join(dict.fromkeys(case.name.split(", ", 1)[1] for case in self._cases))
+    def sequences(self) -> str:
+        """Return which sequences were cut, and in which ways."""
+        several = [case for case in self._cases if not case.is_long]
+        ways = ", ".join(dict.fromkeys(case.name.split(", ", 1)[1] for case in several))
+        said = f"Sequences of {sequence_steps(self.program)} steps, cut {ways}"
+        longer = [case for case in self._cases if case.is_long]
+        return f"{said}, and one of {longer[0].ends[-1]} steps {longer[0].name.split(', ', 1)[1]}" if longer else said
 
     def in_keras(self) -> None:
         """Compare the chunks with the whole in Keras itself.
@@ -82,22 +97,31 @@ class Rehearsal:
         """
         for spec in self.program.whole.signature.outputs:
             if any(isinstance(size, str) and size not in ("batch", TIME) for size in spec.shape):
-                refuse(self.program, self._references, f"the output {spec} has not one answer for each step.")
+                self._refuse(f"the output {spec} has not one answer for each step.")
         try:
             self._cases = cut(self.program, self._references, self._prefix)
-            function = compiled(self.program.program)
+            function = Compiled(self.program.program)
             answers = [[self._fed(function, case)] for case in self._cases]
             self._compare("keras", answers)
         except ParityError as error:
-            refuse(self.program, self._references, str(error))
+            self._refuse(str(error), self._case_of(error))
         except ExportError:
             raise
         except Exception as error:  # noqa: BLE001  (whatever a layer raises on a chunk, it does not take it)
-            refuse(self.program, self._references, f"it fails on a part of a sequence: {error}")
+            self._refuse(f"it fails on a part of a sequence: {said_by(error)}", self._fed_now)
+
+    def _refuse(self, reason: str, case: Case | None = None) -> NoReturn:
+        """Raise with the first layer that differs on the case that failed, or on a sequence in uneven chunks."""
+        if case is not None:
+            refuse(self.program, case.reference.probe.inputs, case.lengths, reason)
+        inputs, steps, chunk = self._references[0].probe.inputs, sequence_steps(self.program), self.program.chunk
+        lengths = [chunk] * (steps // chunk) if chunk else [steps // 2, 1, steps - steps // 2 - 1]
+        refuse(self.program, inputs, lengths, reason)
 
     def prove(self, target: str, precision: str, runtime: Runtime) -> Parity:
         """Feed the sequences to a runtime in chunks, and return how the answers compare to those to the whole."""
-        pieces = [piece for case in self._cases for piece in case.pieces]
+        cases = self._cases if precision == "float32" else [case for case in self._cases if not case.is_long]
+        pieces = [piece for case in cases for piece in case.pieces]
         try:
             results = iter(runtime.run(pieces, self.program.feeds))
         except ExportError:
@@ -108,13 +132,14 @@ class Rehearsal:
                 f"artifact is not usable: leave this format out."
             ) from error
         answers = []
-        for case in self._cases:
+        for case in cases:
             calls = [next(results) for _ in case.pieces]
             answers.append([case.assembled(call, self._timed) for call in zip(*calls, strict=True)])
-        return self._compare(target, answers) if precision == "float32" else self._measure(answers)
+        return self._compare(target, answers) if precision == "float32" else self._measure(cases, answers)
 
     def _fed(self, function: Any, case: Case) -> Arrays:
         answers: list[Arrays] = []
+        self._fed_now = case
         for piece in case.pieces:
             states = {name: answers[-1][output] for name, output in self.program.feeds.items() if answers}
             answers.append(function({**states, **piece}))
@@ -123,19 +148,26 @@ class Rehearsal:
     def _compare(self, target: str, answers: list[list[Arrays]]) -> Parity:
         try:
             return compare(target, [case.reference for case in self._cases], answers, self._tolerance)
-        except ParityError:
-            if self._noise_is_complete:
+        except ParityError as error:
+            case = self._case_of(error)
+            if case is None or case.is_long in self._is_refined or _is_no_noise(error, case):
                 raise
-            self._noise_is_complete = True
-            self._references = with_more_noise(self.program.whole, self._references)
+            self._is_refined.add(case.is_long)
+            alike = [reference for reference in self._references if _is_long(reference) == case.is_long]
+            others = [reference for reference in self._references if _is_long(reference) != case.is_long]
+            refined = with_more_noise(self.program.whole, alike)
+            self._references = [*others, *refined] if case.is_long else [*refined, *others]
             self._cases = cut(self.program, self._references, self._prefix)
             return self._compare(target, answers)
 
-    def _measure(self, answers: list[list[Arrays]]) -> Parity:
+    def _case_of(self, error: ParityError) -> Case | None:
+        return next((case for case in self._cases if case.name == error.probe), None)
+
+    def _measure(self, cases: list[Case], answers: list[list[Arrays]]) -> Parity:
         """Return the signal-to-noise ratio of whole sequences in lower precision, whose errors may add up."""
         usual = [
             (case, calls[0])
-            for case, calls in zip(self._cases, answers, strict=True)
+            for case, calls in zip(cases, answers, strict=True)
             if case.reference.probe.name.startswith(_USUAL)
         ]
         ratios = {}
@@ -148,6 +180,17 @@ class Rehearsal:
         return Parity(False, "measured", error, error, 0.0, len(usual), sqnr_db=ratio, worst_output=worst)
 
 
+def _is_long(reference: Reference) -> bool:
+    return reference.probe.name == LONG
+
+
+def _is_no_noise(error: ParityError, case: Case) -> bool:
+    """Whether an answer is off by more than the noise of a model that is not chaotic could ever be."""
+    expected = case.reference.outputs[error.output]
+    largest = max(1.0, float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0)))
+    return error.max_abs_error > NOISE_MARGIN * CHAOS * largest
+
+
 def _references(whole: Program, probes: list[Probe]) -> list[Reference]:
     """Return the model's answers to whole sequences: to the first as it is, to others compiled, which is faster.
 
@@ -157,17 +200,41 @@ def _references(whole: Program, probes: list[Probe]) -> list[Reference]:
     return [*make_references(whole, probes[:1]), *(make_references(faster, probes[1:]) if probes[1:] else [])]
 
 
-def compiled(program: Program) -> Any:
-    """Return a function of arrays that runs `program` compiled, in float32."""
-    with float32_compute(program.model):
-        concrete = traceable(program).get_concrete_function(tensor_specifications(program))
+def _long_references(step: StepProgram, exploration: Exploration, whole: Compiled) -> list[Reference]:
+    """Return the answers to one long sequence; to half of it, and so on, if the model is chaotic on it."""
+    inputs = {spec.name: spec for spec in step.whole.signature.inputs}
+    sizes = {**exploration.sizes[0], TIME: 1}
+    bytes_each = sum(
+        int(np.prod(inputs[name].resolve(sizes))) * np.dtype(inputs[name].dtype).itemsize for name in step.sequences
+    )
+    steps = long_steps(step, reach(step.whole.model, whole.graph), bytes_each)
+    while steps > sequence_steps(step):
+        probe = make_probes(dataclasses.replace(exploration, sizes=({**sizes, TIME: steps},)))[0]
+        reference = quick_reference(whole, dataclasses.replace(probe, name=LONG))
+        if not is_chaotic(reference):
+            return [reference]
+        steps = steps // 2 if step.chunk is None else steps // 2 // step.chunk * step.chunk
+    return []
 
-    def run(inputs: Arrays) -> Arrays:
+
+class Compiled:
+    """A program as a function of arrays, compiled, in float32."""
+
+    def __init__(self, program: Program) -> None:
+        self._model = program.model
         with float32_compute(program.model):
-            outputs = concrete({name: tf.constant(value) for name, value in inputs.items()})
-        return {name: np.asarray(value) for name, value in outputs.items()}
+            self._concrete = traceable(program).get_concrete_function(tensor_specifications(program))
 
-    return run
+    @property
+    def graph(self) -> tf.Graph:
+        """What it was compiled to."""
+        return self._concrete.graph
+
+    def __call__(self, inputs: Arrays) -> Arrays:
+        """Run it."""
+        with float32_compute(self._model):
+            outputs = self._concrete({name: tf.constant(value) for name, value in inputs.items()})
+        return {name: np.asarray(value) for name, value in outputs.items()}
 
 
 def _sizes(step: StepProgram, exploration: Exploration) -> tuple[dict[str, int], ...]:

@@ -8,7 +8,7 @@ from keras_nnx.export.calibration import MOST_EXAMPLES
 from keras_nnx.export.errors import CalibrationError
 from keras_nnx.export.streaming.chunks import Arrays, pieces_of
 from keras_nnx.export.streaming.program import StepProgram
-from keras_nnx.export.streaming.rehearsal import compiled
+from keras_nnx.export.streaming.rehearsal import Compiled
 
 _CHUNK = 8
 
@@ -38,7 +38,7 @@ def step_samples(step: StepProgram, sequences: Arrays) -> Arrays:
     count = steps // length
     fixed = step.program.signature.inputs[0].shape[0]
     rows = fixed if isinstance(fixed, int) else max(1, MOST_EXAMPLES // count)
-    function = compiled(step.program)
+    function = Compiled(step.program)
     states: Arrays = {}
     met: list[Arrays] = []
     for piece in pieces_of(step, {name: value[:rows] for name, value in sequences.items()}, [length] * count):

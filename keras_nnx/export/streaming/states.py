@@ -24,6 +24,7 @@ class State:
         rest: The other dimensions.
         initial: The value at the start of a sequence, of one example.
         steps: How many of the last steps it holds, of a convolution; 0 of a recurrent layer.
+        is_recurrent: Whether a recurrent layer remembers it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class State:
     rest: tuple[int, ...]
     initial: np.ndarray
     steps: int = 0
+    is_recurrent: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -78,6 +80,13 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A call of a layer, and the states that it takes and gives."""
+    """A call of a layer, and the states that it takes and gives.
+
+    Args:
+        states: They.
+        begins: Whether the last state says if the sequence has begun: before, the layer starts from what the model
+            gives it.
+    """
 
     states: tuple[State, ...]
+    begins: bool = False
