@@ -13,7 +13,7 @@ from keras_nnx.export.quantization.onnx_recurrent import OPERATORS
 
 
 def computed_in_float(path: Path, model: keras.Model) -> list[str]:
-    """Return the layers of recurrent operators, and of products in loops and branches, each with what is known of it."""
+    """Return the layers of recurrent operators, and of products in loops and branches, each with its form."""
     import onnx
 
     graph = onnx.load(path, load_external_data=False).graph
