@@ -160,7 +160,7 @@ def is_smaller(path: Path, target: str, precision: str) -> bool:
 
     graph = onnx.load(path, load_external_data=False).graph
     wanted = onnx.TensorProto.FLOAT16 if precision == "float16" else onnx.TensorProto.INT8
-    return any(value.data_type == wanted for value in graph.initializer)
+    return any(value.data_type == wanted for some in (graph, *inner_graphs(graph)) for value in some.initializer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,16 +226,32 @@ def _tflite_float_operators(path: Path) -> dict[str, int]:
 
 
 def _onnx_float_operators(path: Path) -> dict[str, int]:
-    """Count nodes whose data does not come from a DequantizeLinear: QDQ marks the others as quantised."""
+    """Count nodes that read no data in int8: QDQ marks the others by a quantisation and its reversal before them.
+
+    A DequantizeLinear of a weight alone is no such mark: what reads it computes in float.
+    """
     import onnx
 
     graph = onnx.load(path, load_external_data=False).graph
-    dequantized = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+    nodes = list(onnx_nodes(graph))
+    quantized = {name for node in nodes if node.op_type == "QuantizeLinear" for name in node.output}
+    widenings = [node for node in nodes if node.op_type == "DequantizeLinear" and node.input[0] in quantized]
+    data = {name for node in widenings for name in node.output}
     counts: collections.Counter[str] = collections.Counter()
-    for node in graph.node:
-        if node.op_type not in _QUANTIZED and not any(name in dequantized for name in node.input):
+    for node in nodes:
+        holds_others = any(attribute.HasField("g") for attribute in node.attribute)
+        if node.op_type not in _QUANTIZED and not holds_others and data.isdisjoint(node.input):
             counts[node.op_type] += 1
     return dict(counts.most_common())
+
+
+def inner_graphs(graph: Any) -> Iterator[Any]:
+    """Yield the graphs in a graph, whatever their depth: bodies of loops, and branches."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield attribute.g
+                yield from inner_graphs(attribute.g)
 
 
 def onnx_nodes(graph: Any) -> Iterator[Any]:

@@ -230,8 +230,13 @@ class Job:
         if (after := _size(path)) > before:
             self.notes.append(
                 f"{target}: the file in {precision} is larger than the one in float32 ({after:,} over {before:,} "
-                f"bytes): the model is too small for what its scales take."
+                f"bytes): its scales take more than int8 saves."
             )
+        if target == "onnx" and precision.startswith("int8"):
+            from keras_nnx.export.quantization.onnx_floats import computed_in_float
+
+            if floats := computed_in_float(path, self.program.model):
+                self.notes.append(f"onnx: computed in float: {', '.join(floats)}.")
         return kept
 
     def _reduce_to_int8(self, target: str, path: Path, folder: Path) -> tuple[str, ...]:

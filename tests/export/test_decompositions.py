@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import keras_nnx as nnx
 from keras_nnx.export import UnsupportedOperatorError
 from tests.export.graphs import lower, operators_of, run
 
@@ -17,6 +18,16 @@ WHOLES = RANDOM.integers(-9, 9, (3, 5, 4)).astype("int32")
 
 
 CASES = {
+    "BiasAdd": (
+        ("tflite",),
+        lambda x: tf.raw_ops.BiasAdd(value=x, bias=tf.range(12.0), data_format="NCHW"),
+        IMAGES,
+    ),
+    "BiasAdd rank 3": (
+        ("tflite",),
+        lambda x: tf.raw_ops.BiasAdd(value=x, bias=tf.range(5.0), data_format="NCHW"),
+        FLOATS,
+    ),
     "Erfc": (("onnx", "tflite"), lambda x: tf.math.erfc(x), FLOATS * 2),
     "Erf": (("tflite",), lambda x: tf.math.erf(x), np.linspace(-6, 6, 4001, dtype="float32")),
     "Expm1": (("onnx",), lambda x: tf.math.expm1(x), FLOATS),
@@ -230,3 +241,16 @@ def test_a_band_of_a_width_that_is_not_known():
     )
     for width in (-1, 0, 2):
         np.testing.assert_array_equal(run(lowered, matrix, width)[0], tf.linalg.band_part(matrix, width, 1))
+
+
+@pytest.mark.parametrize(("padding", "steps"), [("valid", None), ("causal", 6)])
+def test_a_convolution_of_first_channels(padding, steps, tmp_path):
+    convolution = keras.layers.Conv1D(
+        5, 3, padding=padding, data_format="channels_first", bias_initializer="uniform", activation="relu"
+    )
+    model = keras.Sequential([keras.Input((8, steps), name="x"), convolution])
+    try:
+        model(np.zeros((1, 8, 6), "float32"))
+    except tf.errors.UnimplementedError:
+        pytest.skip("TensorFlow convolves no first channels on this processor.")
+    assert nnx.export_model(model, tmp_path / "x", formats=("tflite",)).proven

@@ -208,6 +208,31 @@ def test_an_initial_state_of_one_row_stands_for_all(tmp_path):
         exported(model, target, tmp_path)
 
 
+@pytest.mark.parametrize("options", [{}, {"return_sequences": True, "go_backwards": True}])
+def test_a_mask_of_one_row_stands_for_all(options, tmp_path):
+    x = keras.Input((5, 3), name="x")
+    mask = keras.ops.convert_to_tensor(np.array([[True, False, True, True, False]]))
+    model = keras.Model(x, layers.GRU(3, **options)(x, mask=mask))
+    artifact, *_ = exported(model, "onnx", tmp_path)
+    assert artifact.operators["GRU"] == 1
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (lambda: layers.LSTM(3, dtype="float64"), "cannot be used with float64"),
+        (lambda: layers.LSTM(3, activation="gelu"), "cannot be used with the activation gelu"),
+        (lambda: layers.RNN([layers.GRUCell(3, recurrent_activation="silu")]), "with the activation silu"),
+        (lambda: layers.RNN(Leaky(3)), "has no operator for its cell"),
+    ],
+)
+def test_the_note_on_a_loop_says_why(layer, reason, tmp_path):
+    model = keras.Sequential([keras.Input((None, 4)), layer()])
+    (note,) = nnx.export_model(model, tmp_path / "x", formats=("onnx",), verify=False).notes
+    assert "a loop (ONNX" in note
+    assert reason in note
+
+
 @pytest.mark.parametrize("target", ["onnx", "tflite"])
 @pytest.mark.parametrize("steps", [None, 6])
 def test_int8_of_recurrent_layers(target, steps, tmp_path):

@@ -15,8 +15,9 @@ import numpy as np
 from keras_nnx._version import __version__
 from keras_nnx.export.errors import ConverterCrashError
 from keras_nnx.export.quantization import onnx_recurrent
+from keras_nnx.export.quantization.onnx_bodies import PRODUCTS
 
-OPERATORS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+OPERATORS = PRODUCTS
 """What is quantised. Normalisations, softmax and sums stay in float: they cost accuracy and hold no weights."""
 _BATCH = 32
 _ERROR, _WARNING = 3, 2  # severities of ONNX Runtime's log
@@ -53,13 +54,13 @@ class OnnxStatic:
                 quant_pre_process(str(path), str(self._prepared), skip_symbolic_shape=True)
         except Exception as error:
             raise _failed(error) from error
-        nodes = onnx.load(self._prepared, load_external_data=False).graph.node
+        graph = onnx.load(self._prepared, load_external_data=False).graph
+        names = [node.name for node in graph.node if node.op_type in OPERATORS]
         self._nodes: dict[str, list[str]] = {}
-        for node in nodes:
-            if node.op_type in (*OPERATORS, *onnx_recurrent.OPERATORS):
-                # The preparation may append to the names: layer/Conv_1, layer/MatMul_1/MatMulAddFusion.
-                layer = re.match(r"(.+?)/[A-Z]\w*_\d+(/|$)", node.name)
-                self._nodes.setdefault(layer[1] if layer else node.name, []).append(node.name)
+        for name in (*names, *onnx_recurrent.with_kernels(graph)):
+            # The preparation may append to the names: layer/Conv_1, layer/MatMul_1/MatMulAddFusion.
+            layer = re.match(r"(.+?)/[A-Z]\w*_\d+(/|$)", name)
+            self._nodes.setdefault(layer[1] if layer else name, []).append(name)
         self.layers = list(self._nodes)
 
     def write(self, path: Path, kept: Collection[str] = ()) -> None:

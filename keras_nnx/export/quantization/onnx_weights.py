@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_nnx.export.errors import ConverterCrashError
-from keras_nnx.export.quantization import SMALLEST
+from keras_nnx.export.quantization.onnx_bodies import hoist_weights, is_large
 from keras_nnx.export.quantization.onnx_recurrent import quantize_recurrent
 from keras_nnx.export.quantization.onnx_static import quiet
 
@@ -42,13 +42,14 @@ def quantize_weights(path: Path, precision: str, folder: Path) -> None:
 
 
 def halve_weights(graph: Any) -> None:
-    """Store the large float32 weights of a graph in float16; they are widened when the file is loaded."""
+    """Store the large float32 weights of a graph and of those in it in float16; they are widened as it is loaded."""
     from onnx import TensorProto, helper, numpy_helper
 
+    hoist_weights(graph)
     largest = np.finfo(np.float16).max
     widened = []
     for value in graph.initializer:
-        if value.data_type != TensorProto.FLOAT or np.prod(value.dims) < SMALLEST:
+        if not is_large(value):
             continue
         array = numpy_helper.to_array(value)
         if not np.abs(array).max() <= largest:

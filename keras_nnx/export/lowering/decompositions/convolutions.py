@@ -30,6 +30,30 @@ def grouped_convolution(operation: tf.Operation, x: tf.Tensor, kernel: tf.Tensor
     return [tf.concat(parts, axis=-1)]
 
 
+@register_decomposition("Squeeze", targets=("tflite",))
+def squeeze_of_first_channels(operation: tf.Operation, x: tf.Tensor) -> list[tf.Tensor]:
+    """Reshape: the converter brings the channels to the end, and then takes the axis that was counted before."""
+    source = operation.inputs[0].op
+    while source.type == "Identity":
+        source = source.inputs[0].op
+    names, axes = set(source.node_def.attr), operation.get_attr("squeeze_dims")
+    if "data_format" not in names or source.get_attr("data_format") != b"NCHW" or not axes or x.shape.rank is None:
+        return NotImplemented
+    gone = {axis % x.shape.rank for axis in axes}
+    sizes = [axis_size(x, axis) for axis in range(x.shape.rank) if axis not in gone]
+    result = tf.reshape(x, tf.stack(sizes))
+    result.set_shape(operation.outputs[0].shape)
+    return [result]
+
+
+@register_decomposition("BiasAdd", targets=("tflite",))
+def bias_of_first_channels(operation: tf.Operation, x: tf.Tensor, bias: tf.Tensor) -> list[tf.Tensor]:
+    """Add to the axis of the channels, where it is not the last."""
+    if operation.get_attr("data_format") != b"NCHW" or x.shape.rank is None:
+        return NotImplemented
+    return [x + tf.reshape(bias, [-1, *[1] * (x.shape.rank - 2)])]
+
+
 @register_decomposition("Conv2DBackpropInput", targets=("tflite",))
 def dilated_transposed_convolution(
     operation: tf.Operation, size: tf.Tensor, kernel: tf.Tensor, x: tf.Tensor

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-_KINDS = {keras.layers.LSTMCell: "LSTM", keras.layers.GRUCell: "GRU", keras.layers.SimpleRNNCell: "RNN"}
+KINDS = {keras.layers.LSTMCell: "LSTM", keras.layers.GRUCell: "GRU", keras.layers.SimpleRNNCell: "RNN"}
+"""The cells that are read; a class derived from one may differ."""
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
@@ -114,11 +115,9 @@ def _slices(tensor: tf.Tensor, count: int) -> list[tf.Tensor]:
     return [tensor[:, index * size : (index + 1) * size] for index in range(count)]
 
 
-def read_gates(cell: Any) -> Gates | None:
-    """Return what a cell computes, or None for one that is not Keras's own: a class derived from it may differ."""
-    kind = _KINDS.get(type(cell))
-    if kind is None or cell.compute_dtype != "float32":
-        return None
+def read_gates(cell: Any) -> Gates:
+    """Return what a cell of `KINDS` computes, in float32."""
+    kind = KINDS[type(cell)]
     kernel = tf.cast(tf.convert_to_tensor(cell.kernel), tf.float32)
     recurrent = tf.cast(tf.convert_to_tensor(cell.recurrent_kernel), tf.float32)
     bias = tf.cast(tf.convert_to_tensor(cell.bias), tf.float32) if cell.use_bias else None

@@ -13,16 +13,17 @@ from keras import tree
 from keras.src import backend
 
 from keras_nnx.export.lowering.recurrence import fused as tflite
-from keras_nnx.export.lowering.recurrence.gates import Gates, read_gates
+from keras_nnx.export.lowering.recurrence.gates import KINDS, Gates, read_gates
 from keras_nnx.export.lowering.recurrence.loops import Walk, scan
 from keras_nnx.export.lowering.recurrence.masks import Compaction
-from keras_nnx.export.lowering.recurrence.operators import activations, carried, onnx_weights
+from keras_nnx.export.lowering.recurrence.operators import carried, foreign_activations, onnx_weights
 from keras_nnx.export.lowering.recurrence.plans import FUSED, LOOP, UNROLL, Plan
 from keras_nnx.export.lowering.recurrence.starts import checked_starts
 
 _KERAS_LOOPS = tuple(
     layer.inner_loop for layer in (keras.layers.RNN, keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN)
 )
+_NO_OPERATOR = "ONNX has no operator for its cell"
 _OF_ACCELERATORS = ("lstm", "gru", "bidirectional_lstm", "bidirectional_gru")
 
 
@@ -70,25 +71,29 @@ class _Writer:
     def __init__(self, model: keras.Model, plan: Plan) -> None:
         self._plan, self._model = plan, model
         self._layer: keras.layers.Layer | None = None
+        self._why_no_operator = _NO_OPERATOR
 
     def of_layer(
         self, layer: keras.layers.RNN, sequences: Any, initial_state: Any, mask: Any, training: bool = False
     ) -> Any:
         """Go through time in a layer."""
-        outer, self._layer = self._layer, layer
+        outer = self._layer, self._why_no_operator
+        self._layer, self._why_no_operator = layer, _NO_OPERATOR
         try:
             own = type(layer).inner_loop not in _KERAS_LOOPS
             if own or tf.executing_eagerly():
                 return type(layer).inner_loop(layer, sequences, initial_state, mask, training)
             steps_only = training or _is_zeroed_in_another_order(mask, vars(layer))
             gates = None if steps_only else _all_gates(layer, sequences)
-            if gates is not None:
+            if isinstance(gates, str):
+                self._why_no_operator = gates
+            elif gates is not None:
                 result = self._through_gates(layer, gates, sequences, initial_state, mask)
                 if result is not None:
                     return result
             return keras.layers.RNN.inner_loop(layer, sequences, initial_state, mask, training)
         finally:
-            self._layer = outer
+            self._layer, self._why_no_operator = outer
 
     def through_steps(
         self, of_keras: Callable[..., Any], step: Any, inputs: Any, initial_states: Any, **options: Any
@@ -103,7 +108,7 @@ class _Writer:
             return of_keras(step, inputs, initial_states, **options)
         unroll = self._unrolls(tree.flatten(inputs)[0], bool(options.get("unroll")))
         if self._plan.target == "onnx":
-            self._say(UNROLL if unroll else LOOP, "ONNX has no operator for its cell")
+            self._say(UNROLL if unroll else LOOP, self._why_no_operator)
             if not unroll:
                 return of_keras(step, inputs, initial_states, **{**options, "unroll": False})
         elif self._plan.mode == "fused":
@@ -129,7 +134,10 @@ class _Writer:
             for cell in gates
         ]
         if self._plan.target == "onnx":
-            if self._plan.mode not in ("auto", "fused") or any(activations(cell) is None for cell in gates):
+            foreign = [function for cell in gates for function in foreign_activations(cell)]
+            if foreign:
+                self._why_no_operator = f"ONNX's operator cannot be used with the activation {foreign[0]}"
+            if self._plan.mode not in ("auto", "fused") or foreign:
                 return None
             self._say(FUSED, "ONNX has it")
             last, outputs, states = _by_operators(layer, gates, sequences, starts, mask)
@@ -210,16 +218,20 @@ def _is_zeroed_in_another_order(mask: Any, options: Mapping[str, Any]) -> bool:
     return mask is not None and all(options.get(key) for key in ("unroll", "go_backwards", "zero_output_for_mask"))
 
 
-def _all_gates(layer: keras.layers.RNN, sequences: Any) -> list[Gates] | None:
-    """Return the cells of a layer, if all of them are Keras's own."""
-    if not isinstance(sequences, tf.Tensor) or sequences.shape.rank != 3 or sequences.dtype != tf.float32:
-        return None
-    if sequences.shape[2] is None:
-        return None
+def _all_gates(layer: keras.layers.RNN, sequences: Any) -> list[Gates] | str:
+    """Return the cells of a layer, if all of them are Keras's own; otherwise why they are not taken as such."""
+    if not isinstance(sequences, tf.Tensor) or sequences.shape.rank != 3:
+        return _NO_OPERATOR
     stacked = type(layer.cell) is keras.layers.StackedRNNCells
-    found = [read_gates(cell) for cell in (layer.cell.cells if stacked else [layer.cell])]
-    gates = [cell for cell in found if cell is not None]
-    return gates if len(gates) == len(found) else None
+    cells = layer.cell.cells if stacked else [layer.cell]
+    if not all(type(cell) in KINDS for cell in cells):
+        return _NO_OPERATOR
+    other = {sequences.dtype.name, *(cell.compute_dtype for cell in cells)} - {"float32"}
+    if other:
+        return f"ONNX's operator cannot be used with {min(other)}"
+    if sequences.shape[2] is None:
+        return "ONNX's operator needs a known number of features"
+    return [read_gates(cell) for cell in cells]
 
 
 def _by_operators(
@@ -227,7 +239,7 @@ def _by_operators(
 ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
     """Go through time by ONNX's operators, one for each cell."""
     backwards = bool(layer.go_backwards)
-    compaction = None if mask is None else Compaction.of(mask, backwards=backwards)
+    compaction = None if mask is None else Compaction.of(mask, sequences, backwards=backwards)
     outputs = sequences if compaction is None else compaction.packed(sequences)
     lengths = None if compaction is None else tf.maximum(compaction.lengths, 1)
     states: list[tf.Tensor] = []

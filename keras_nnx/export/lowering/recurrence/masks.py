@@ -6,6 +6,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from keras_nnx.export.lowering.graphs import axis_size
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Compaction:
@@ -27,9 +29,11 @@ class Compaction:
     kept: tf.Tensor
 
     @classmethod
-    def of(cls, mask: tf.Tensor, *, backwards: bool) -> Compaction:
-        """Read a mask: b t, or b t 1."""
+    def of(cls, mask: tf.Tensor, batch: tf.Tensor, *, backwards: bool) -> Compaction:
+        """Read the mask of a batch: b t, or b t 1; one row stands for all samples."""
         kept = tf.cast(mask[..., 0] if mask.shape.rank == 3 else mask, tf.bool)
+        if kept.shape[0] == 1 and batch.shape[0] != 1:
+            kept = tf.broadcast_to(kept, [axis_size(batch, 0), axis_size(kept, 1)])
         kept = tf.reverse(kept, [1]) if backwards else kept
         count = tf.shape(kept)[1]
         seen = tf.cumsum(tf.cast(kept, tf.int32), axis=1)

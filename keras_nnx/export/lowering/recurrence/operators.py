@@ -59,6 +59,12 @@ def activations(gates: Gates) -> list[tuple[str, float, float]] | None:
     return named if len(named) == len(found) else None
 
 
+def foreign_activations(gates: Gates) -> list[str]:
+    """Return the names of the activations of a cell that the operators do not have, or not rightly."""
+    functions = [function for function in (gates.activation, gates.recurrent_activation) if function is not None]
+    return [getattr(some, "__name__", type(some).__name__) for some in functions if activation(some) is None]
+
+
 def onnx_weights(gates: Gates) -> list[tf.Tensor]:
     """Return the weights as the operators of ONNX read them: 1 gates*u d, 1 gates*u u, 1 2*gates*u."""
     recurrent_bias = tf.zeros_like(gates.input_bias) if gates.recurrent_bias is None else gates.recurrent_bias
