@@ -43,7 +43,8 @@ class GAN(keras.Model):
             `generate` uses, and what to export.
 
     Raises:
-        ValueError: If the networks do not fit each other or what they are called with, naming the sizes.
+        ValueError: If the networks do not fit each other or what they are called with, naming the sizes; or if Keras's
+            backend is not TensorFlow.
 
     Example:
         >>> import keras
@@ -74,6 +75,10 @@ class GAN(keras.Model):
         name: str = "gan",
         **kwargs: Any,
     ) -> None:
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                f"{_OWNER} needs the TensorFlow backend, not {keras.backend.backend()}: set KERAS_BACKEND=tensorflow."
+            )
         super().__init__(name=name, **kwargs)
         self.generator = _gan_checks.network("generator", generator)
         self.discriminator = _gan_checks.network("discriminator", discriminator)

@@ -131,6 +131,12 @@ def test_generate(classes, options, said):
         build_gan(classes).generate(4, **options)
 
 
+def test_another_backend_is_said(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match="GAN needs the TensorFlow backend, not jax"):
+        GAN(GENERATOR, DISCRIMINATOR)
+
+
 def test_losses_are_of_two_networks():
     gan = build_gan()
     gan.compile(loss=losses.LeastSquaresGANLoss())
