@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 if importlib.util.find_spec("tensorflow") is None:
     raise ImportError('keras_nnx.training needs TensorFlow: run pip install "keras-nnx[tensorflow]".')
 
-from keras_nnx.training.critics import CriticRegularizer  # noqa: E402
-from keras_nnx.training.gan import GAN  # noqa: E402
-from keras_nnx.training.gradient_penalty import GradientPenalty  # noqa: E402
-from keras_nnx.training.r1 import R1, R2  # noqa: E402
+from keras_nnx.training.critics import CriticRegularizer
+from keras_nnx.training.gan import GAN
+from keras_nnx.training.gradient_penalty import GradientPenalty
+from keras_nnx.training.r1 import R1, R2
 
 if TYPE_CHECKING:
     from keras_nnx.training.gan_findings import GANFinding, GANFindingKind, GANWarning
