@@ -1,6 +1,7 @@
 """Everything in this folder is a model that others made, in all formats: `make zoo` runs it, `make test` does not.
 
-With `ZOO_PART=1/3` in the environment, it is the second of three parts, counted from 0; continuous integration runs one.
+With `ZOO_PART=1/3` in the environment it is the second of three parts, counted from 0; continuous integration runs
+one of them.
 """
 
 import os
