@@ -60,6 +60,17 @@ def image_shape(
     return shape[1:]
 
 
+def augmentation_fits(augmentation: Any, shape: tuple[int | None, ...]) -> None:
+    """Build an augmentation; Keras asks for that where there are several replicas.
+
+    Raises:
+        ValueError: If it changes the shape of images.
+    """
+    images = keras.KerasTensor((None, *shape), "float32")
+    if not _fits(tuple(augmentation(images, training=True).shape), images.shape):
+        raise ValueError(f"{_OWNER} needs an augmentation that leaves images of shape {shape}, and this one does not.")
+
+
 def _called(name: str, model: keras.Model, inputs: Any, labels: Any, what: str) -> Any:
     taken = getattr(model, "inputs", None)
     wanted = 1 if labels is None else 2

@@ -75,11 +75,16 @@ def _train_discriminator(gan: GAN, images: tf.Tensor, labels: tf.Tensor | None) 
     def critic(seen: tf.Tensor) -> tf.Tensor:
         return _discriminate(gan, seen, labels, training=True)
 
+    def examined(seen: tf.Tensor) -> tf.Tensor:
+        # A look at slopes moves no statistics; and where there are several replicas, a branch could not.
+        with keras.StatelessScope():
+            return critic(seen)
+
     with tf.GradientTape() as tape:
         logs = _measured(gan, critic(images), critic(generated))
         loss = logs["discriminator_loss"]
         for regularizer in gan.regularizers:
-            added = regularizer(critic, images, generated, next_seed(gan.seed_generator), optimizer.iterations)
+            added = regularizer(examined, images, generated, next_seed(gan.seed_generator), optimizer.iterations)
             logs[regularizer.name] = added
             loss += added
         scaled = optimizer.scale_loss(loss / _replicas())

@@ -91,6 +91,8 @@ class GAN(keras.Model):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.image_shape = _gan_checks.image_shape(generator, discriminator, self.latent_dim, self.num_classes)
         _gan_checks.scores_are_logits(discriminator, self.image_shape, self.num_classes)
+        if augmentation is not None:
+            _gan_checks.augmentation_fits(augmentation, self.image_shape)
         self.averaged_generator = generator if ema_decay is None else _copied(self)
         self._means: dict[str, keras.metrics.Mean] = {}
         self.built = True

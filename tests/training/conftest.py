@@ -9,7 +9,7 @@ from keras_nnx.training import GAN
 LATENTS, SHAPE = 3, (2, 2, 1)
 
 
-def build_networks(classes=None, dtype=None, spectral=False, latents=LATENTS, ending="tanh"):
+def build_networks(classes=None, dtype=None, spectral=None, latents=LATENTS, ending="tanh"):
     """Return a generator and a discriminator of images 2 x 2."""
     noise, picture = keras.Input((latents,)), keras.Input(SHAPE)
     one_hot = keras.layers.CategoryEncoding(classes, "one_hot", dtype=dtype) if classes else None
@@ -24,7 +24,7 @@ def build_networks(classes=None, dtype=None, spectral=False, latents=LATENTS, en
     hidden = keras.layers.BatchNormalization(dtype=dtype)(hidden)
     made = keras.layers.Reshape(SHAPE, dtype=dtype)(keras.layers.Dense(4, ending, dtype=dtype)(hidden))
     first = keras.layers.Dense(6, dtype=dtype)
-    first = keras.layers.SpectralNormalization(first, dtype=dtype) if spectral else first
+    first = spectral(first, dtype=dtype) if spectral else first
     flat = beside(keras.layers.Flatten(dtype=dtype)(picture))
     score = keras.layers.Dense(1, dtype=dtype)(keras.layers.LeakyReLU(dtype=dtype)(first(flat)))
     return (

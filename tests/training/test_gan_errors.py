@@ -131,6 +131,11 @@ def test_generate(classes, options, said):
         build_gan(classes).generate(4, **options)
 
 
+def test_an_augmentation_leaves_the_shape():
+    with pytest.raises(ValueError, match=r"leaves images of shape \(2, 2, 1\)"):
+        GAN(GENERATOR, DISCRIMINATOR, augmentation=keras.layers.ZeroPadding2D(1))
+
+
 def test_another_backend_is_said(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(ValueError, match="GAN needs the TensorFlow backend, not jax"):

@@ -33,7 +33,7 @@ class Dies(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
-gan = build_gan(3, dtype="mixed_float16", spectral=True)
+gan = build_gan(3, dtype="mixed_float16", spectral=keras.layers.SpectralNormalization)
 gan.compile(regularizers=R1(interval=2), critic_steps=2, jit_compile=False)
 random = np.random.default_rng(0)
 images = random.uniform(-1, 1, (24, 2, 2, 1)).astype("float32")
