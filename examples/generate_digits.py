@@ -24,7 +24,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer of TensorFlow's star
 import keras
 import numpy as np
 import onnxruntime
-import tensorflow as tf
 from matplotlib.figure import Figure
 
 import keras_nnx as nnx
@@ -63,7 +62,6 @@ def build_gan(seed: int) -> nnx.training.GAN:
         keras.optimizers.Adam(**adam),
         loss=nnx.losses.RelativisticGANLoss(),
         regularizers=[nnx.training.R1(weight=0.5, interval=4), nnx.training.R2(weight=0.5, interval=4)],
-        jit_compile=bool(tf.config.list_physical_devices("GPU")),  # XLA compiles slopes of slopes slowly on processors
     )
     return gan
 

@@ -117,7 +117,8 @@ class GAN(keras.Model):
             regularizers: What is added to the loss of the discriminator: `R1`, `R2`, `GradientPenalty`.
             critic_steps: Steps of the discriminator for each of the generator. A batch is cut into as many parts, so
                 let it be larger by as much.
-            jit_compile: Whether XLA compiles the step. `"auto"`: yes, unless a strategy has several replicas.
+            jit_compile: Whether XLA compiles the step. `"auto"`: where there is a GPU, and one replica. On a processor,
+                compiling slopes of slopes (`R1` and the like) of convolutions takes minutes.
             **kwargs: `steps_per_execution` and `run_eagerly`, as in `keras.Model.compile`.
 
         Raises:
@@ -132,7 +133,8 @@ class GAN(keras.Model):
         self.regularizers = _gan_checks.regularizers(regularizers)
         self.loss_between = loss or NonSaturatingGANLoss()
         if jit_compile == "auto":
-            jit_compile = self.distribute_strategy.num_replicas_in_sync == 1 and not kwargs.get("run_eagerly")
+            one = self.distribute_strategy.num_replicas_in_sync == 1 and not kwargs.get("run_eagerly")
+            jit_compile = one and bool(tf.config.list_logical_devices("GPU"))
         with self.distribute_strategy.scope():
             super().compile(
                 optimizer=_optimizer(generator_optimizer, self.generator), jit_compile=jit_compile, **kwargs

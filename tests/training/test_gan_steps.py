@@ -125,7 +125,7 @@ def test_without_an_average_the_generator_is_it(images):
 
 def test_half_precision_scales_the_loss_of_each_network(images):
     gan = build_gan(dtype="mixed_float16")
-    gan.compile(critic_steps=2, regularizers=GradientPenalty())
+    gan.compile(critic_steps=2, regularizers=GradientPenalty(), jit_compile=True)
     for optimizer in (gan.generator_optimizer, gan.discriminator_optimizer):
         assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     history = gan.fit(images, batch_size=12, epochs=2, verbose=0).history
