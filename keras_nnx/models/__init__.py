@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from keras_nnx.models.convnext import ConvNeXt
     from keras_nnx.models.crnn import CRNN
     from keras_nnx.models.dcgan import DCGANDiscriminator, DCGANGenerator
+    from keras_nnx.models.decoding import greedy_decoder
     from keras_nnx.models.deit import DeiT, fuse_heads
     from keras_nnx.models.efficientnet import EfficientNet
-    from keras_nnx.models.greedy_decoder import greedy_decoder
     from keras_nnx.models.language_model import LanguageModel
     from keras_nnx.models.pretrained import Carried, load_pretrained
     from keras_nnx.models.residual_gan import ResidualDiscriminator, ResidualGenerator
@@ -85,7 +85,7 @@ _FILES = {
     "ViT": "vit",
     "freeze": "_freezing",
     "fuse_heads": "deit",
-    "greedy_decoder": "greedy_decoder",
+    "greedy_decoder": "decoding",
     "load_pretrained": "pretrained",
 }
 

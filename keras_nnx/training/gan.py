@@ -42,6 +42,12 @@ class GAN(keras.Model):
         averaged_generator: The moving average of the generator, or the generator itself where none is kept. What
             `generate` uses, and what to export.
 
+    Input shape:
+        Called as a layer: latents `(b, latent_dim)`, or `[latents, labels]`.
+
+    Output shape:
+        Images `(b, h, w, c)`: of the averaged generator at inference.
+
     Raises:
         ValueError: If the networks do not fit each other or what they are called with, naming the sizes; or if Keras's
             backend is not TensorFlow.

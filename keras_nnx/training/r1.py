@@ -42,7 +42,15 @@ class R1(CriticRegularizer):
 
 @keras.saving.register_keras_serializable(package="keras_nnx")
 class R2(R1):
-    """Half the squared gradient of the discriminator at generated images; the arguments are those of `R1`.
+    """Half the squared gradient of the discriminator at generated images, beside `R1`.
+
+    Args:
+        weight: What the penalty is multiplied by, over 0.
+        interval: On each how many-th step it is computed, at least 1. Steps in between cost nothing.
+        name: What it is called among the logs.
+
+    Raises:
+        ValueError: If an argument is out of its range.
 
     Example:
         >>> import keras_nnx as nnx
