@@ -5,6 +5,7 @@ import enum
 import importlib
 import inspect
 import json
+import os
 import pkgutil
 import statistics
 import subprocess
@@ -289,8 +290,13 @@ def test_examples_in_docstrings_run(name, monkeypatch):
 
 
 @pytest.mark.multiprocess
-def test_import_is_cheap_and_brings_no_optional_package():
-    """Medians over fresh processes, taken in turns: what keras_nnx adds to the time of importing Keras."""
+def test_import_is_cheap_and_brings_no_optional_package(tmp_path):
+    """Medians over fresh processes, taken in turns: what keras_nnx adds to the time of importing Keras.
+
+    Sources are compiled before, as pip does when it installs a package.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(tmp_path)
     program = """
 import json, sys, time
 import keras
@@ -301,13 +307,19 @@ print(json.dumps([time.perf_counter() - start, sorted(name for name in sys.modul
 """
     seconds = {"nnx": [], "none": []}
     imported = {}
-    for _ in range(5):
+    for turn in range(-1, 5):
         for kind in seconds:
             done = subprocess.run(
-                [sys.executable, "-c", program, kind], capture_output=True, text=True, check=True, timeout=120
+                [sys.executable, "-c", program, kind],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=120,
+                env=environment,
             )
             taken, names = json.loads(done.stdout)
-            seconds[kind].append(taken)
+            if turn >= 0:  # the first compiles
+                seconds[kind].append(taken)
             imported[kind] = set(names)
     assert "keras_nnx" in imported["nnx"]
     assert not set(OPTIONAL) & (imported["nnx"] - imported["none"])
