@@ -1,8 +1,14 @@
-"""What all tests share: fixed seeds, and exports that share one child process."""
+"""What all tests share: fixed seeds, and exports that share one child process.
+
+With `PART=1/3` in the environment, of each table of cases (the layer contract, the builders, the zoo) only the second
+of three parts is run, counted from 0. Continuous integration runs one of them; which, the sources say.
+"""
 
 import gc
+import os
 import signal
 import threading
+from pathlib import Path
 
 import hypothesis
 import keras
@@ -16,6 +22,19 @@ hypothesis.settings.load_profile("keras_nnx")
 # A shell that starts the tests in the background lets them, and the processes they start, ignore an interrupt.
 if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+TABLES = ("contract", "models/test_builders.py", "models/test_adversarial.py", "zoo")
+
+
+def pytest_collection_modifyitems(config, items):
+    part, parts = (int(number) for number in os.environ.get("PART", "0/1").split("/"))
+    tables = [Path(__file__).parent / table for table in TABLES]
+    cases = [item for item in items if hasattr(item, "callspec") and {item.path, *item.path.parents} & set(tables)]
+    others = {item for index, item in enumerate(cases) if index % parts != part}
+    if others:
+        config.hook.pytest_deselected(items=list(others))
+        items[:] = [item for item in items if item not in others]
 
 
 def pytest_collection_finish(session):
