@@ -188,3 +188,33 @@ def batch(images: Any, labels: Any, shape: tuple, conditional: bool) -> None:
             f"{_OWNER} needs one integer label for each image, but received labels of shape {tuple(labels.shape)}: "
             "turn one-hot labels into integers by argmax."
         )
+
+
+def labels_to_generate(count: int, labels: Any, classes: int | None) -> np.ndarray | None:
+    """Return a label for each of the images that are asked for, or None without classes."""
+    if classes is None:
+        if labels is not None:
+            raise ValueError(f"{_OWNER}.generate(labels=...) needs a conditional GAN: this one has no num_classes.")
+        return None
+    if labels is None:
+        raise ValueError(
+            f"{_OWNER}.generate needs labels=, one for all images or one for each, from 0 to {classes - 1}."
+        )
+    values = np.asarray(labels)
+    if values.ndim > 1 or (values.ndim == 1 and len(values) != count) or not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(
+            f"{_OWNER}.generate(n={count}) needs one integer label, or {count}, but received labels of shape "
+            f"{values.shape} and type {values.dtype}."
+        )
+    if values.min() < 0 or values.max() >= classes:
+        raise ValueError(
+            f"{_OWNER}.generate received labels from {values.min()} to {values.max()}: they go from 0 to {classes - 1}."
+        )
+    return np.broadcast_to(values, (count,)).astype("int32")
+
+
+def belong(owner: str, labels: Any, model: Any) -> None:
+    """Raise unless a callback has labels where its GAN is conditional, and none where it is not."""
+    if (labels is None) != (model.num_classes is None):
+        said = "needs labels= for a conditional GAN" if labels is None else "has labels, and the GAN none"
+        raise ValueError(f"{owner} {said}: give both or neither.")

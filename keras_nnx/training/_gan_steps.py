@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Logs = dict[str, tf.Tensor]
 
+_ADAM = {"learning_rate": 2e-4, "beta_1": 0.5, "beta_2": 0.999}
+
 MEASURED = ("discriminator_loss", "real_score", "generated_score", "discriminator_accuracy")
 """Of each step of the discriminator; the accuracy is how often a real image scores over a generated one."""
 
@@ -150,6 +152,9 @@ def _replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def half_precision(network: keras.Model) -> bool:
-    """Return whether a layer of `network` computes in float16, whose gradients vanish unless the loss is scaled."""
-    return any(layer.compute_dtype == "float16" for layer in network._flatten_layers())
+def optimizer_of(network: keras.Model, given: Any) -> Any:
+    """Return the optimizer of a network, with a loss scale where float16 would let gradients vanish."""
+    optimizer = keras.optimizers.Adam(**_ADAM) if given is None else keras.optimizers.get(given)
+    half = any(layer.compute_dtype == "float16" for layer in network._flatten_layers())
+    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    return keras.optimizers.LossScaleOptimizer(optimizer) if half and not scaled else optimizer

@@ -15,7 +15,6 @@ from keras_nnx.training import _gan_checks, _gan_steps, _latents
 from keras_nnx.training.critics import CriticRegularizer
 
 _OWNER = "GAN"
-_ADAM = {"learning_rate": 2e-4, "beta_1": 0.5, "beta_2": 0.999}
 
 
 @keras.saving.register_keras_serializable(package="keras_nnx")
@@ -143,9 +142,11 @@ class GAN(keras.Model):
             jit_compile = one and bool(tf.config.list_logical_devices("GPU"))
         with self.distribute_strategy.scope():
             super().compile(
-                optimizer=_optimizer(generator_optimizer, self.generator), jit_compile=jit_compile, **kwargs
+                optimizer=_gan_steps.optimizer_of(self.generator, generator_optimizer),
+                jit_compile=jit_compile,
+                **kwargs,
             )
-            self.discriminator_optimizer = _optimizer(discriminator_optimizer, self.discriminator)
+            self.discriminator_optimizer = _gan_steps.optimizer_of(self.discriminator, discriminator_optimizer)
             self.optimizer.build(self.generator.trainable_variables)
             self.discriminator_optimizer.build(self.discriminator.trainable_variables)
             names = [*_gan_steps.MEASURED, "generator_loss", *(entry.name for entry in self.regularizers)]
@@ -226,7 +227,7 @@ class GAN(keras.Model):
         if truncation is not None:
             _checks.at_least(owner, "truncation", truncation, 0.01)
         latents = _latents.given(seed, n, self.latent_dim, truncation)
-        given = _labels(n, labels, self.num_classes)
+        given = _gan_checks.labels_to_generate(n, labels, self.num_classes)
         inputs = latents if given is None else [latents, given]
         return self.averaged_generator.predict(inputs, batch_size=batch_size, verbose=0)
 
@@ -299,35 +300,3 @@ def _copied(gan: GAN) -> keras.Model:
     copy.set_weights(gan.generator.get_weights())
     copy.trainable = False
     return copy
-
-
-def _optimizer(given: Any, network: keras.Model) -> Any:
-    optimizer = keras.optimizers.Adam(**_ADAM) if given is None else keras.optimizers.get(given)
-    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    return (
-        keras.optimizers.LossScaleOptimizer(optimizer)
-        if _gan_steps.half_precision(network) and not scaled
-        else optimizer
-    )
-
-
-def _labels(count: int, labels: Any, classes: int | None) -> np.ndarray | None:
-    if classes is None:
-        if labels is not None:
-            raise ValueError(f"{_OWNER}.generate(labels=...) needs a conditional GAN: this one has no num_classes.")
-        return None
-    if labels is None:
-        raise ValueError(
-            f"{_OWNER}.generate needs labels=, one for all images or one for each, from 0 to {classes - 1}."
-        )
-    values = np.asarray(labels)
-    if values.ndim > 1 or (values.ndim == 1 and len(values) != count) or not np.issubdtype(values.dtype, np.integer):
-        raise ValueError(
-            f"{_OWNER}.generate(n={count}) needs one integer label, or {count}, but received labels of shape "
-            f"{values.shape} and type {values.dtype}."
-        )
-    if values.min() < 0 or values.max() >= classes:
-        raise ValueError(
-            f"{_OWNER}.generate received labels from {values.min()} to {values.max()}: they go from 0 to {classes - 1}."
-        )
-    return np.broadcast_to(values, (count,)).astype("int32")

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_nnx import _checks
 from keras_nnx.callbacks._stateful import StatefulCallback
+from keras_nnx.training import _gan_checks
 from keras_nnx.training.gan_findings import REMEDIES, GANFinding, GANFindingKind, GANWarning
 
 _OWNER = "GANMonitor"
@@ -90,9 +91,7 @@ class GANMonitor(StatefulCallback):
         self._varieties: list[float] = []
 
     def _begin(self) -> None:
-        if (self._labels is None) != (self._model.num_classes is None):
-            said = "needs labels= for a conditional GAN" if self._labels is None else "has labels, and the GAN none"
-            raise ValueError(f"{_OWNER} {said}: give both or neither.")
+        _gan_checks.belong(_OWNER, self._labels, self._model)
         half = len(self._images) // 2
         order = np.random.default_rng(self.seed).permutation(len(self._images))
         self._looked_for = self._images[order[:half]].reshape(half, -1)

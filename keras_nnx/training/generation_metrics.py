@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_nnx import _checks
 from keras_nnx.callbacks._stateful import StatefulCallback
+from keras_nnx.training import _gan_checks
 
 _OWNER = "GenerationMetrics"
 
@@ -59,9 +60,7 @@ class GenerationMetrics(StatefulCallback):
         self.seconds = 0.0
 
     def _begin(self) -> None:
-        if (self._labels is None) != (self._model.num_classes is None):
-            said = "needs labels= for a conditional GAN" if self._labels is None else "has labels, and the GAN none"
-            raise ValueError(f"{_OWNER} {said}: give both or neither.")
+        _gan_checks.belong(_OWNER, self._labels, self._model)
         for metric in self.metrics.values():
             metric.reset()
             metric.update_real(self._images)

@@ -74,6 +74,7 @@ class Resume(StatefulCallback):
         if run is not None and self.path.exists():
             self._past = _checkpoint.read(self.path)
             self._restore(model, self._past)
+            run.add(self)
             run.resume(self._past["callbacks"])
             self.resumed_from = model._initial_epoch = self._past["epoch"]
 
@@ -110,7 +111,9 @@ class Resume(StatefulCallback):
         self.path.unlink(missing_ok=True)
         super().on_train_end(logs)
 
-    def _end(self, error: BaseException | None) -> None:
+    def on_train_exit(self, error: BaseException | None) -> None:
+        """Finish, also if another callback could not begin."""
+        super().on_train_exit(error)
         self._model._initial_epoch = None  # Keras would start each later training there
 
     def _record(self, epoch: int, logs: dict[str, Any]) -> dict[str, Any]:

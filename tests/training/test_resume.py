@@ -134,6 +134,16 @@ def test_what_cannot_be_resumed_is_said(tmp_path):
         Resume(tmp_path, every=0)
 
 
+def test_a_callback_that_cannot_begin_leaves_no_epoch_behind(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        plain_model().fit(batches(), epochs=5, shuffle=False, verbose=0, callbacks=[Stops(), Resume(tmp_path)])
+    model = plain_model()
+    wrong = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        model.fit(batches(), epochs=5, shuffle=False, verbose=0, callbacks=[wrong, Resume(tmp_path)])
+    assert model.fit(batches(), epochs=1, shuffle=False, verbose=0).epoch == [0]
+
+
 def test_a_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch):
     from keras_nnx.training import _checkpoint
 
