@@ -1,7 +1,7 @@
 """What all tests share: fixed seeds, and exports that share one child process.
 
-With `PART=1/3` in the environment, of each table of cases (the layer contract, the builders, the zoo) only the second
-of three parts is run, counted from 0. Continuous integration runs one of them; which, the sources say.
+With `PART=1/6` in the environment, of each table of cases (the layer contract, the builders, the zoo) only the second
+of six parts is run, counted from 0. Continuous integration runs one of them; which, the sources say.
 """
 
 import gc
@@ -25,12 +25,15 @@ if threading.current_thread() is threading.main_thread() and signal.getsignal(si
 
 
 TABLES = ("contract", "models/test_builders.py", "models/test_adversarial.py", "zoo")
+WHOLE = ("contract/test_coverage.py", "contract/test_objects.py")
+"""Of the tables, what guards that they are complete, and costs next to nothing."""
 
 
 def pytest_collection_modifyitems(config, items):
     part, parts = (int(number) for number in os.environ.get("PART", "0/1").split("/"))
-    tables = [Path(__file__).parent / table for table in TABLES]
-    cases = [item for item in items if hasattr(item, "callspec") and {item.path, *item.path.parents} & set(tables)]
+    tables, whole = ({Path(__file__).parent / name for name in names} for names in (TABLES, WHOLE))
+    cases = [item for item in items if hasattr(item, "callspec") and {item.path, *item.path.parents} & tables]
+    cases = [item for item in cases if item.path not in whole]
     others = {item for index, item in enumerate(cases) if index % parts != part}
     if others:
         config.hook.pytest_deselected(items=list(others))

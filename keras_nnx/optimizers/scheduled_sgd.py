@@ -32,6 +32,11 @@ class ScheduledSGD(keras.optimizers.SGD):
         >>> optimizer = nnx.optimizers.ScheduledSGD(nnx.schedules.OneCycle(0.5, steps=100), momentum)
         >>> round(float(optimizer.current_momentum), 4)
         0.95
+
+    Source:
+        Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013), equations 1 to 4;
+        a momentum that falls while the rate rises, Smith, "A disciplined approach to neural network hyper-parameters"
+        (2018), section 4.3.
     """
 
     def __init__(self, learning_rate: Any = 0.01, momentum: Any = 0.9, nesterov: bool = False, **kwargs: Any) -> None:
