@@ -281,6 +281,7 @@ def test_an_interrupted_demo_leaves_nothing_and_the_next_succeeds(tmp_path, numb
         assert "keras-nnx: interrupted; nothing was written." in errors.splitlines()
         assert "Traceback" not in errors
         assert [path.name for path in tmp_path.iterdir()] == ["tfds"]
+        return  # as before the first: only a killed one leaves something for the next to find
     again = start([*arguments, "1"], env=environment)
     printed, errors = again.communicate(timeout=180)
     assert again.returncode == 0, errors.decode()

@@ -14,7 +14,9 @@ from tensorflow.compiler.tf2xla.python import xla
 from keras_nnx.export.lowering.graphs import axis_size
 
 _ONE_BLOCK = 16
-"""Steps that are written into one block."""
+"""So many steps need no blocks."""
+_BLOCK = 32
+"""Steps of a block, where it is not known how many there are."""
 
 StepFunction = Callable[[Any, Any], tuple[Any, Any]]
 
@@ -58,6 +60,23 @@ def scan(
     return pack(last), pack([_swapped(tensor) for tensor in outputs]), states
 
 
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """Some steps of a sequence.
+
+    Args:
+        start: How many steps come before it, in the order of the walk.
+        width: How many steps it has.
+        inputs: These steps, and perhaps others.
+        first: The index of the first of `inputs` in the whole sequence.
+    """
+
+    start: tf.Tensor
+    width: tf.Tensor
+    inputs: list[tf.Tensor]
+    first: tf.Tensor
+
+
 class _Scan:
     """One way through a sequence, in time-major tensors."""
 
@@ -82,7 +101,7 @@ class _Scan:
         written = []
         for time in range(int(steps)):
             index = tf.constant(int(steps) - 1 - time if self._walk.backwards else time)
-            output, states = self._at(index, self._flat, self._mask, output, states)
+            output, states = self._at(index, self._all, output, states)
             written.append(output)
         stacked = [tf.stack(row) for row in zip(*(written if self._walk.every else written[-1:]), strict=True)]
         return output, stacked, states
@@ -91,64 +110,69 @@ class _Scan:
         """Go through all steps in a loop; return the last output, all outputs and the last states."""
         states, zeros = tree.flatten(self._states), self._zeros()
         if not self._walk.every:
-            _, output, states = self._loop(self._steps, self._flat, self._mask, [], zeros, states)
+            _, output, states = self._loop(self._all, [], zeros, states)
             return output, [tensor[None] for tensor in output], states
-        steps, size, blocks = self._sizes()
+        size, blocks = self._sizes()
         whole = [self._buffer(blocks * size, tensor) for tensor in zeros]
         if tf.get_static_value(blocks) == 1:
-            written, output, states = self._loop(steps, self._flat, self._mask, whole, zeros, states)
+            written, output, states = self._loop(self._all, whole, zeros, states)
             return output, written, states
+        sequences = self._flat
+        if tf.get_static_value(self._steps) is None:  # so that a block has its size even if there are fewer steps
+            sequences = [tf.pad(tensor, [[0, size], *[[0, 0]] * (tensor.shape.rank - 1)]) for tensor in sequences]
 
         def block(number: tf.Tensor, *carried: tf.Tensor) -> list[tf.Tensor]:
             whole, output, states = self._split(carried)
-            start = number * size
-            width = tf.minimum(size, steps - start)
-            first = steps - start - width if self._walk.backwards else start
-            pieces = [_piece(tensor, first, width) for tensor in self._flat]
-            mask = None if self._mask is None else _piece(self._mask, first, width)
-            buffer = [self._buffer(size, tensor) for tensor in zeros]
-            written, output, states = self._loop(width, pieces, mask, buffer, output, states)
-            whole = [_written(old, new, start) for old, new in zip(whole, written, strict=True)]
+            part = self._part(number * size, size, sequences)
+            buffer = [_piece(tensor, part.start, size) for tensor in whole]
+            written, output, states = self._loop(part, buffer, output, states)
+            whole = [_written(old, new, part.start) for old, new in zip(whole, written, strict=True)]
             return [number + 1, *whole, *output, *states]
 
         carried = _while(lambda number, *_: number < blocks, block, [tf.constant(0), *whole, *zeros, *states])
         whole, output, states = self._split(carried[1:])
-        return output, [tensor[:steps] for tensor in whole], states
+        return output, [tensor[: self._steps] for tensor in whole], states
 
-    def _sizes(self) -> tuple[Any, Any, Any]:
-        """Return the steps, the size of a block, and how many blocks there are.
+    def _sizes(self) -> tuple[int, Any]:
+        """Return the size of a block, and how many blocks there are.
 
-        A loop copies what it carries once a step, so that writing into one long tensor takes time by the square of
-        the steps; with blocks within blocks it takes their power of 1.5.
+        A loop copies what it changes once a step, so that writing into one long tensor takes time by the square of
+        the steps; with blocks within blocks it takes their power of 1.5. The size of a block is known in any case:
+        TFLite copies what a loop only reads, and plans its memory anew each time, unless all shapes in it are known.
         """
         steps = tf.get_static_value(self._steps)
-        if steps is not None:
-            size = int(steps) if steps <= _ONE_BLOCK else math.isqrt(int(steps) - 1) + 1
-            return tf.constant(int(steps)), tf.constant(size), tf.constant(-(-int(steps) // size))
-        size = tf.cast(tf.math.ceil(tf.sqrt(tf.cast(self._steps, tf.float32))), tf.int32)
-        size = tf.maximum(size, 1)
-        return self._steps, size, (self._steps + size - 1) // size
+        if steps is None:
+            return _BLOCK, (self._steps + _BLOCK - 1) // _BLOCK
+        size = int(steps) if steps <= _ONE_BLOCK else math.isqrt(int(steps) - 1) + 1
+        return size, tf.constant(-(-int(steps) // max(size, 1)))
+
+    @property
+    def _all(self) -> _Part:
+        return _Part(tf.constant(0), self._steps, self._flat, tf.constant(0))
+
+    def _part(self, start: tf.Tensor, size: int, sequences: list[tf.Tensor]) -> _Part:
+        """Return the steps from `start` on, in the order of the walk: `size` of them, or what is left."""
+        if self._walk.backwards:
+            first = tf.maximum(self._steps - start - size, 0)
+        else:
+            first = tf.minimum(start, axis_size(sequences[0], 0) - size)
+        pieces = [_piece(tensor, first, size) for tensor in sequences]
+        return _Part(start, tf.minimum(size, self._steps - start), pieces, first)
 
     def _loop(
-        self,
-        steps: Any,
-        inputs: list[tf.Tensor],
-        mask: tf.Tensor | None,
-        buffer: list[tf.Tensor],
-        output: list[tf.Tensor],
-        states: list[tf.Tensor],
+        self, part: _Part, buffer: list[tf.Tensor], output: list[tf.Tensor], states: list[tf.Tensor]
     ) -> tuple[list[tf.Tensor], list[tf.Tensor], list[tf.Tensor]]:
         """Go through some steps, whose outputs are written into `buffer`, if there is one."""
 
         def body(time: tf.Tensor, *carried: tf.Tensor) -> list[tf.Tensor]:
             buffer, output, states = self._split(carried, shown)
-            index = steps - 1 - time if self._walk.backwards else time
-            output, states = self._at(index, inputs, mask, output, states)
+            index = self._steps - 1 - part.start - time if self._walk.backwards else part.start + time
+            output, states = self._at(index, part, output, states)
             written = [_written(old, new[None], time) for old, new in zip(buffer, output, strict=False)]
             return [time + 1, *written, *output, *states]
 
         shown = len(buffer)
-        carried = _while(lambda time, *_: time < steps, body, [tf.constant(0), *buffer, *output, *states])
+        carried = _while(lambda time, *_: time < part.width, body, [tf.constant(0), *buffer, *output, *states])
         return self._split(carried[1:], shown)
 
     def _split(
@@ -162,19 +186,19 @@ class _Scan:
     def _at(
         self,
         index: tf.Tensor,
-        inputs: list[tf.Tensor],
-        mask: tf.Tensor | None,
+        part: _Part,
         before: list[tf.Tensor],
         flat_states: list[tf.Tensor],
     ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-        """Do one step; return the output and the states."""
-        now = tree.pack_sequence_as(self._inputs, [tf.gather(tensor, index) for tensor in inputs])
+        """Do one step, told by its index in the whole sequence; return the output and the states."""
+        rows = [tf.gather(tensor, index - part.first) for tensor in part.inputs]
+        now = tree.pack_sequence_as(self._inputs, rows)
         result, states = self._step(now, tree.pack_sequence_as(self._states, flat_states))
         output = tree.flatten(result)
         new = [tf.cast(value, old.dtype) for value, old in zip(tree.flatten(states), flat_states, strict=True)]
-        if mask is None:
+        if self._mask is None:
             return output, new
-        keep = tf.gather(mask, index)
+        keep = tf.gather(self._mask, index)
         if self._walk.zeros:
             before = [tf.zeros_like(value) for value in before]
         output = [_chosen(keep, value, old) for value, old in zip(output, before, strict=True)]
@@ -191,8 +215,14 @@ class _Scan:
         return result
 
     def _buffer(self, size: Any, zero: tf.Tensor) -> tf.Tensor:
-        """Return the place for `size` outputs."""
-        result = tf.zeros(tf.concat([[size], tf.shape(zero)], 0), zero.dtype)
+        """Return the place for `size` outputs.
+
+        It is filled with a zero that is computed: the converter would store zeros that it knows, all of them.
+        """
+        first = self._flat[0]
+        corner = tf.cast(first[tuple(slice(0, 1) for _ in range(first.shape.rank))], tf.float32)
+        nothing = tf.minimum(tf.maximum(tf.reduce_sum(corner), 0), 0)
+        result = tf.fill(tf.concat([[size], tf.shape(zero)], 0), tf.cast(nothing, zero.dtype))
         result.set_shape([tf.get_static_value(size), *zero.shape])
         return result
 
@@ -201,9 +231,9 @@ def _while(condition: Callable[..., Any], body: Callable[..., Any], carried: lis
     return list(tf.while_loop(condition, body, carried, shape_invariants=[tf.TensorShape(x.shape) for x in carried]))
 
 
-def _piece(tensor: tf.Tensor, first: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-    """Return `width` steps of a sequence."""
-    return tensor[first : first + width]
+def _piece(tensor: tf.Tensor, first: tf.Tensor, size: int) -> tf.Tensor:
+    """Return some steps of a sequence; the shape of what a slice gives would be unknown to TFLite."""
+    return tf.gather(tensor, first + tf.range(size))
 
 
 def _written(whole: tf.Tensor, part: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
