@@ -1,6 +1,7 @@
 """Networks in two versions: of our blocks, and of the layers of Keras, with equal weights."""
 
 import dataclasses
+import functools
 import random
 from collections.abc import Callable
 
@@ -30,12 +31,20 @@ def _decoder():
     )
 
 
+def _recurrent(cell):
+    return lambda: nnx.models.SequenceClassifier((100, 64), 10, units=(128, 128), cell=cell)
+
+
 NETWORKS = {
     "ResNet-18 at 32 x 32": Network(
         lambda: nnx.models.ResNet((32, 32, 3), 10, "ResNet18", stem="small"), stock.resnet18, 16, 1024
     ),
     "ViT-Ti/4 at 32 x 32": Network(lambda: nnx.models.ViT((32, 32, 3), 10, "ViT-Ti/4"), stock.vit_tiny, 32, 1024),
     "decoder, 4 blocks of 128": Network(_decoder, stock.decoder, 16, 512),
+    "LSTM, 2 blocks of 128": Network(
+        _recurrent("lstm"), functools.partial(stock.recurrent, keras.layers.LSTM), 32, 1024
+    ),
+    "GRU, 2 blocks of 128": Network(_recurrent("gru"), functools.partial(stock.recurrent, keras.layers.GRU), 32, 1024),
 }
 
 

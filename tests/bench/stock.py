@@ -66,6 +66,19 @@ def decoder(gelu="gelu"):
     return keras.Model(tokens, _scores(x, 1000), name="decoder")
 
 
+def recurrent(cell, _gelu=None):
+    """Two normalised recurrent layers of 128 over 100 steps, each added to its input."""
+    sequence = keras.Input((100, 64), name="sequence")
+    x = layers.Dense(128, name="features")(sequence)
+    for block in (1, 2):
+        y = layers.LayerNormalization(epsilon=EPSILON, name=f"block_{block}_norm")(x)
+        y = cell(128, return_sequences=True, name=f"block_{block}_recurrence")(y)
+        x = layers.Add()([x, y])
+    x = layers.LayerNormalization(epsilon=EPSILON, name="normalization")(x)
+    x = layers.GlobalAveragePooling1D(name="pool")(x)
+    return keras.Model(sequence, _scores(x, 10), name="recurrent")
+
+
 def _residual(x, filters, strides, name):
     y = _normalized(_convolution(x, filters, 3, strides, f"{name}_convolution_1"), f"{name}_normalization_1")
     y = layers.Activation("relu")(y)
