@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_nnx.callbacks import EarlyStopping
+from keras_nnx.callbacks import EarlyStopping, ReduceOnPlateau, WarmRestarts
+from keras_nnx.schedules import CosineRestarts, Scaled
 from keras_nnx.training import Resume, ShuffledBatches
 from tests.training.conftest import build_gan
 
@@ -123,6 +124,8 @@ def test_what_cannot_be_resumed_is_said(tmp_path):
         other.fit(batches(), shuffle=False, verbose=0, callbacks=[Resume(tmp_path)])
     with pytest.raises(ValueError, match="pass shuffle=False to fit"):
         plain_model().fit(batches(), verbose=0, callbacks=[Resume(tmp_path / "new")])
+    with pytest.raises(ValueError, match="leave it out, so that an epoch is one pass"):
+        plain_model().fit(batches(), shuffle=False, steps_per_epoch=2, verbose=0, callbacks=[Resume(tmp_path / "new")])
     with pytest.raises(ValueError, match="has to be the last callback"):
         plain_model().fit(
             batches(), shuffle=False, verbose=0, callbacks=[Resume(tmp_path / "new"), EarlyStopping("loss")]
@@ -142,6 +145,89 @@ def test_a_callback_that_cannot_begin_leaves_no_epoch_behind(tmp_path):
     with pytest.raises(ZeroDivisionError):
         model.fit(batches(), epochs=5, shuffle=False, verbose=0, callbacks=[wrong, Resume(tmp_path)])
     assert model.fit(batches(), epochs=1, shuffle=False, verbose=0).epoch == [0]
+
+
+def killed_and_run_again(make, fit, tmp_path):
+    """Return the histories of a training that was not stopped, and of one that was stopped and run again."""
+    whole = fit(make(), [Resume(tmp_path / "whole")])
+    with pytest.raises(KeyboardInterrupt):
+        fit(make(), [Stops(), Resume(tmp_path / "killed")])
+    return whole, fit(make(), [Resume(tmp_path / "killed")])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        lambda: ReduceOnPlateau("loss", factor=0.1, patience=1, min_delta=1e9),
+        lambda: WarmRestarts(epochs=(2,), peak_factor=0.5),
+        lambda: keras.callbacks.LambdaCallback(),
+    ],
+    ids=["reductions", "restarts", "nothing"],
+)
+def test_what_callbacks_did_to_a_schedule_is_kept(changes, tmp_path):
+    def make():
+        model = plain_model()
+        model.optimizer.learning_rate = Scaled(CosineRestarts(0.1, period=100), factor=0.5, offset=1)
+        return model
+
+    def fit(model, callbacks):
+        model.fit(batches(), epochs=6, shuffle=False, verbose=0, callbacks=[changes(), *callbacks])
+        return [*model.history.history["loss"], float(model.optimizer.learning_rate)]
+
+    np.testing.assert_allclose(*killed_and_run_again(make, fit, tmp_path), rtol=1e-5)
+
+
+class Own(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(1)
+
+    def call(self, inputs):
+        return self.dense(inputs)
+
+
+@pytest.mark.parametrize("kind", [lambda: keras.Sequential([keras.layers.Dense(1)]), Own], ids=["sequential", "own"])
+def test_a_model_that_is_built_by_its_data(kind, tmp_path):
+    def make():
+        keras.utils.set_random_seed(0)
+        model = kind()
+        model.compile("adam", "mse")
+        return model
+
+    def fit(model, callbacks):
+        return model.fit(batches(), epochs=5, shuffle=False, verbose=0, callbacks=callbacks).history["loss"]
+
+    np.testing.assert_allclose(*killed_and_run_again(make, fit, tmp_path), rtol=1e-5)
+
+
+def test_metrics_of_several_numbers(tmp_path):
+    targets = np.eye(3, dtype="float32")[np.arange(16) % 3]
+
+    def make():
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, "softmax")])
+        model.compile("adam", "categorical_crossentropy", metrics=[keras.metrics.F1Score(average=None)])
+        return model
+
+    def fit(model, callbacks):
+        data = ShuffledBatches(INPUTS, targets, batch_size=4)
+        return model.fit(data, epochs=5, shuffle=False, verbose=0, callbacks=callbacks).history["f1_score"]
+
+    whole, resumed = killed_and_run_again(make, fit, tmp_path)
+    assert np.shape(whole) == (5, 3)
+    np.testing.assert_allclose(whole, resumed, rtol=1e-5)
+
+
+def test_killed_when_all_epochs_were_done(tmp_path):
+    def fail(logs):
+        raise KeyboardInterrupt
+
+    dies = keras.callbacks.LambdaCallback(on_train_end=fail)
+    with pytest.raises(KeyboardInterrupt):
+        plain_model().fit(batches(), epochs=3, shuffle=False, verbose=0, callbacks=[dies, Resume(tmp_path)])
+    history = plain_model().fit(batches(), epochs=3, shuffle=False, verbose=0, callbacks=[Resume(tmp_path)])
+    assert history.epoch == [0, 1, 2]
+    assert len(history.history["loss"]) == 3
 
 
 def test_a_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch):
@@ -187,11 +273,11 @@ def test_orders_depend_on_seed_and_epoch_alone():
 
 
 def test_a_gan_has_both_optimizers_in_the_file(tmp_path, images):
-    from keras_nnx.training import resume
+    from keras_nnx.training import _progress
 
     gan = build_gan()
     gan.compile(jit_compile=False)
-    saved = {id(variable) for variable in resume._variables(gan)}
+    saved = {id(variable) for variable in _progress.variables(gan)}
     for optimizer in (gan.optimizer, gan.discriminator_optimizer):
         assert {id(variable) for variable in optimizer.variables} <= saved
     assert id(gan.seed_generator.state) in saved

@@ -28,7 +28,7 @@ from tests.zoo.recurrence_cases import CASES
 
 PAGE = Path(__file__).parents[2] / "export" / "RECURRENCE.md"
 BATCH, STEPS = 2, 5
-PROCESSES = 2
+PROCESSES, FOR_ONE_PROCESS = 2, 12
 COLUMNS = {
     "ONNX, auto": ("onnx", "auto"),
     "ONNX, loop": ("onnx", "loop"),
@@ -165,10 +165,12 @@ def _quiet_row(name):
 def rows_of(names, processes):
     """Return the lines of configurations, made in processes that live for a few of them each."""
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context, max_tasks_per_child=12) as pool:
-        for done, line in enumerate(pool.map(_quiet_row, names), 1):
-            sys.stderr.write(f"\r{done}/{len(names)} {line.split('|')[1]:60}")
-            yield line
+    share = processes * FOR_ONE_PROCESS  # not max_tasks_per_child, with which Python 3.11 waits for ever
+    for start in range(0, len(names), share):
+        with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
+            for done, line in enumerate(pool.map(_quiet_row, names[start : start + share]), start + 1):
+                sys.stderr.write(f"\r{done}/{len(names)} {line.split('|')[1]:60}")
+                yield line
     sys.stderr.write("\n")
 
 
