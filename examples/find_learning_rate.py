@@ -9,7 +9,7 @@ and to thirty times as much. Each keeps the weights with the lowest validation l
   rates.png  the validation loss of the three trainings
 
 The last lines give the accuracy of the ONNX file on the test digits, and those of the two other trainings. Exit code 1:
-the suggested rate was worse than both.
+the suggested rate was worse than both, or has under 90%.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 
 import keras_nnx as nnx
 
+ENOUGH = 0.9
 OTHERS = {"a thirtieth of it": 1 / 30, "thirty times as much": 30.0}
 
 
@@ -66,6 +67,8 @@ def draw(path: Path, losses: dict[str, list[float]]) -> None:
     for name, values in losses.items():
         panel.plot(range(1, len(values) + 1), values, marker="o", label=name)
     panel.set(xlabel="epoch", ylabel="validation loss", yscale="log")
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_formatter("{x:g}")
     panel.grid(alpha=0.3)
     panel.legend(title="highest learning rate", frameon=False)
     figure.savefig(path, dpi=110)
@@ -100,6 +103,8 @@ def finish(reached: float, others: dict[str, float]) -> None:
     """Print what was reached, and end with exit code 1 where the suggested rate is worse than all others."""
     print(f"ONNX, trained to the suggested rate: {reached:.1%} of the test digits")
     print("; ".join(f"{name}: {accuracy:.1%}" for name, accuracy in others.items()))
+    if reached < ENOUGH:
+        sys.exit(f"That is under {ENOUGH:.0%}: look at sweep.png, sweep with more steps, or train longer (--epochs).")
     if reached < min(others.values()):
         sys.exit("The suggested rate is worse than both others: sweep with more steps, or train longer (--epochs).")
 

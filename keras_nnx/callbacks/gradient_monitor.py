@@ -81,6 +81,12 @@ class GradientMonitor(StatefulCallback):
     def _begin(self) -> None:
         if keras.backend.backend() != "tensorflow":
             raise ValueError(f"{_OWNER} needs the TensorFlow backend, not {keras.backend.backend()}: leave it out.")
+        own = type(self.model).train_step is not keras.Model.train_step
+        if own and getattr(self.model, "_compile_loss", None) is None:
+            raise ValueError(
+                f"{_OWNER} looks at the gradient of one loss, and {self.model.name!r} trains by a step of its own "
+                "without one: leave it out. For a GAN there is nnx.training.GANMonitor."
+            )
         self._write = None if self.log_dir is None else _tensorflow.scalar_writer(self.log_dir)
         self._batch = keras.tree.map_structure(_as_tensor, _batch_of(self.data, _runs.current(self._model)))
         self._probe: Any = None

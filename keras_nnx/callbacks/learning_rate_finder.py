@@ -148,12 +148,17 @@ class LearningRateFinder(StatefulCallback):
         """Note the loss, and end the sweep if it is time."""
         if self._snapshot is None:
             return
+        if "loss" not in (logs or {}):
+            raise ValueError(
+                f"{_OWNER} follows one loss, and {self.model.name!r} reports {', '.join(logs or {}) or 'none'}: it has "
+                "no answer for a step that trains by something else."
+            )
         self.model  # noqa: B018 (on JAX, this brings the counter up to date)
         start, self._done = self._done, self._count()
         if self._done > start:
             self.learning_rates.append(self._sweep.between(start, self._done))
-            self.losses.append(float((logs or {})["loss"]))
-        elif not math.isfinite(float((logs or {})["loss"])):  # a loss scale leaves such a step out
+            self.losses.append(float(logs["loss"]))
+        elif not math.isfinite(float(logs["loss"])):  # a loss scale leaves such a step out
             self.learning_rates.append(self._sweep.between(start, start + 1))
             self.losses.append(math.nan)
         if self._diverged():
@@ -194,7 +199,10 @@ class LearningRateFinder(StatefulCallback):
 
     @property
     def suggestion(self) -> float:
-        """The rate at which the smoothed loss falls fastest per decade, before its lowest.
+        """The rate at which the loss falls fastest per decade, before its lowest.
+
+        How fast it falls is the slope of a line through the losses around each rate, a fifth of the sweep: the
+        moving average is little more than the noise of a few batches at its start, and late everywhere else.
 
         Raises:
             ValueError: If nothing was swept, or the loss never fell.
@@ -203,11 +211,14 @@ class LearningRateFinder(StatefulCallback):
         smooth = smooth[: int(np.argmax(~np.isfinite(smooth)))] if not np.isfinite(smooth).all() else smooth
         if len(smooth) < 3:
             raise ValueError(f"{_OWNER} has {len(smooth)} losses, too few to suggest a rate: let it sweep for longer.")
+        around = max(1, len(smooth) // 10)
+        logarithms, losses = np.log(self.learning_rates[: len(smooth)]), np.asarray(self.losses[: len(smooth)])
         lowest = int(np.argmin(smooth))
-        slopes = np.gradient(smooth, np.log(self.learning_rates[: len(smooth)]))[: max(1, lowest)]
-        if lowest == 0 or slopes.min() >= 0:
+        centres = np.arange(around, min(lowest + 1, len(smooth) - around))
+        slopes = [_slope(logarithms, losses, centre - around, centre + around + 1) for centre in centres]
+        if not slopes or min(slopes) >= 0:
             raise ValueError(f"{_OWNER} saw a loss that never fell: begin at a rate under {self.lowest!r}.")
-        return float(self.learning_rates[int(np.argmin(slopes))])
+        return float(self.learning_rates[centres[int(np.argmin(slopes))]])
 
     def plot(self, path: str | Path) -> Path:
         """Draw the loss over the rate, with the suggestion.
@@ -233,3 +244,9 @@ class LearningRateFinder(StatefulCallback):
         panel.grid(alpha=0.3)
         panel.legend(frameon=False)
         return _figures.save(figure, path)
+
+
+def _slope(x: np.ndarray, y: np.ndarray, start: int, end: int) -> float:
+    """Return the slope of the line through some points."""
+    x, y = x[start:end] - x[start:end].mean(), y[start:end]
+    return float((x * y).sum() / (x * x).sum())

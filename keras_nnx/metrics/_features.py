@@ -10,6 +10,8 @@ from keras import ops
 
 _LARGEST_BATCH = 64
 
+_LARGEST = 1e60  # its fourth power is a number, in float64
+
 
 def extractor(owner: str, value: Any) -> Any:
     """Return `value` if it can extract features, or say what can."""
@@ -57,6 +59,9 @@ def _finite(owner: str, what: str, values: np.ndarray) -> np.ndarray:
             f"{owner} expects finite numbers, but {what} of {wrong} of {len(values)} images have NaN or infinity: look "
             f"for what makes them, since no distance could be right."
         )
+    largest = float(np.abs(values).max()) if values.size else 0.0
+    if largest > _LARGEST:
+        raise ValueError(f"{owner} cannot compute with {what} up to {largest:.0e}: scale them down.")
     return values
 
 

@@ -1,15 +1,15 @@
-"""What is wrong with the parts of a GAN and with its data, said before the first step."""
+"""What is wrong with the networks of a GAN, said before the first step."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 _OWNER = "GAN"
 _PASSED_ON = ("Cast", "Identity", "Reshape", "Squeeze", "PreventGradient", "CheckNumerics", "StopGradient")
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _BOUNDED = {"Sigmoid": "sigmoid", "Softmax": "softmax", "Tanh": "tanh"}
 
 
@@ -46,7 +46,7 @@ def image_shape(
     images = _called("generator", generator, keras.KerasTensor((None, latent_dim), "float32"), labels, "latents")
     shape = tuple(images.shape)
     expected = getattr(discriminator, "inputs", None)
-    if expected and not _fits(shape, expected[0].shape):
+    if expected and not fits(shape, expected[0].shape):
         raise ValueError(
             f"{_OWNER} has a generator of images {shape[1:]} and a discriminator for {tuple(expected[0].shape)[1:]}: "
             "build both for the same image shape."
@@ -67,7 +67,7 @@ def augmentation_fits(augmentation: Any, shape: tuple[int | None, ...]) -> None:
         ValueError: If it changes the shape of images.
     """
     images = keras.KerasTensor((None, *shape), "float32")
-    if not _fits(tuple(augmentation(images, training=True).shape), images.shape):
+    if not fits(tuple(augmentation(images, training=True).shape), images.shape):
         raise ValueError(f"{_OWNER} needs an augmentation that leaves images of shape {shape}, and this one does not.")
 
 
@@ -93,7 +93,8 @@ def _called(name: str, model: keras.Model, inputs: Any, labels: Any, what: str) 
     return outputs
 
 
-def _fits(one: tuple, other: tuple) -> bool:
+def fits(one: tuple, other: tuple) -> bool:
+    """Return whether two shapes may be the same."""
     return len(one) == len(other) and all(None in pair or pair[0] == pair[1] for pair in zip(one, other, strict=True))
 
 
@@ -105,10 +106,14 @@ def ending(model: keras.Model, inputs: Any, labels: tf.TensorSpec | None) -> str
 
     arguments = (inputs,) if labels is None else (inputs, labels)
     graph = tf.function(call, autograph=False).get_concrete_function(*arguments)
-    operator = graph.outputs[0].op
-    while operator.type in _PASSED_ON:
-        operator = operator.inputs[0].op
-    return _BOUNDED.get(operator.type)
+    tensor = graph.outputs[0]
+    while tensor.op.type in (*_PASSED_ON, *_CALLS):
+        if tensor.op.type in _CALLS:
+            body = tensor.graph._get_function(tensor.op.get_attr("f").name).graph
+            tensor = body.outputs[tensor.value_index]
+        else:
+            tensor = tensor.op.inputs[0]
+    return _BOUNDED.get(tensor.op.type)
 
 
 def scores_are_logits(discriminator: keras.Model, images: tuple, num_classes: int | None) -> None:
@@ -124,97 +129,18 @@ def scores_are_logits(discriminator: keras.Model, images: tuple, num_classes: in
 
 def regularizers(value: Any) -> tuple[Any, ...]:
     """Return regularisers whose names differ."""
+    from keras_nnx.training._gan_steps import MEASURED
     from keras_nnx.training.critics import CriticRegularizer
 
     entries = (value,) if isinstance(value, CriticRegularizer) else tuple(value or ())
     for entry in entries:
         if not isinstance(entry, CriticRegularizer):
             raise ValueError(f"{_OWNER}.compile(regularizers={value!r}) needs R1, R2, GradientPenalty and the like.")
+        if entry.name in (*MEASURED, "generator_loss"):
+            raise ValueError(
+                f"{_OWNER}.compile has a regularizer called {entry.name!r}, as the logs call another value."
+            )
     names = [entry.name for entry in entries]
     if len(set(names)) < len(names):
         raise ValueError(f"{_OWNER}.compile has two regularizers of one name, {names}: give them name=.")
     return entries
-
-
-def data(x: Any, y: Any, conditional: bool, classes: int | None, bounded: bool) -> None:
-    """Raise for arrays that a GAN cannot learn from; what else holds data is looked at in the first step."""
-    if isinstance(x, tf.data.Dataset):
-        spec = x.element_spec
-        entries = spec if isinstance(spec, tuple) else (spec,)
-        presence(len(entries) > 1, conditional)
-        return
-    if not hasattr(x, "shape") or not hasattr(x, "dtype"):
-        return
-    presence(y is not None, conditional)
-    images = np.asarray(x[:1024])
-    if bounded and images.size and (images.min() < -1.01 or images.max() > 1.01):
-        raise ValueError(
-            f"{_OWNER} received images from {images.min():g} to {images.max():g}, but its generator ends in a tanh, "
-            "from -1 to 1: scale them, for instance by images / 127.5 - 1."
-        )
-    if conditional:
-        known = np.asarray(y)
-        if known.size and (known.min() < 0 or known.max() >= (classes or 0)):
-            raise ValueError(
-                f"{_OWNER}(num_classes={classes}) received labels from {known.min()} to {known.max()}: they have to be "
-                f"integers from 0 to {(classes or 0) - 1}."
-            )
-
-
-def presence(has_labels: bool, conditional: bool) -> None:
-    """Raise if labels are missing, or there are labels that nothing takes."""
-    if conditional and not has_labels:
-        raise ValueError(
-            f"{_OWNER} is conditional, and received images without labels: pass both, fit(images, labels), or a data "
-            "set of pairs."
-        )
-    if has_labels and not conditional:
-        raise ValueError(
-            f"{_OWNER} is not conditional, and received labels: pass the images alone, or give num_classes= and "
-            "networks that take labels."
-        )
-
-
-def batch(images: Any, labels: Any, shape: tuple, conditional: bool) -> None:
-    """Raise for a batch of another shape than the networks'."""
-    presence(labels is not None, conditional)
-    if not _fits(tuple(images.shape)[1:], shape):
-        raise ValueError(
-            f"{_OWNER} received images of shape {tuple(images.shape)[1:]}, but its generator makes {tuple(shape)}: "
-            "resize the images, or build networks for them."
-        )
-    if labels is not None and not (len(labels.shape) == 1 or (len(labels.shape) == 2 and labels.shape[1] == 1)):
-        raise ValueError(
-            f"{_OWNER} needs one integer label for each image, but received labels of shape {tuple(labels.shape)}: "
-            "turn one-hot labels into integers by argmax."
-        )
-
-
-def labels_to_generate(count: int, labels: Any, classes: int | None) -> np.ndarray | None:
-    """Return a label for each of the images that are asked for, or None without classes."""
-    if classes is None:
-        if labels is not None:
-            raise ValueError(f"{_OWNER}.generate(labels=...) needs a conditional GAN: this one has no num_classes.")
-        return None
-    if labels is None:
-        raise ValueError(
-            f"{_OWNER}.generate needs labels=, one for all images or one for each, from 0 to {classes - 1}."
-        )
-    values = np.asarray(labels)
-    if values.ndim > 1 or (values.ndim == 1 and len(values) != count) or not np.issubdtype(values.dtype, np.integer):
-        raise ValueError(
-            f"{_OWNER}.generate(n={count}) needs one integer label, or {count}, but received labels of shape "
-            f"{values.shape} and type {values.dtype}."
-        )
-    if values.min() < 0 or values.max() >= classes:
-        raise ValueError(
-            f"{_OWNER}.generate received labels from {values.min()} to {values.max()}: they go from 0 to {classes - 1}."
-        )
-    return np.broadcast_to(values, (count,)).astype("int32")
-
-
-def belong(owner: str, labels: Any, model: Any) -> None:
-    """Raise unless a callback has labels where its GAN is conditional, and none where it is not."""
-    if (labels is None) != (model.num_classes is None):
-        said = "needs labels= for a conditional GAN" if labels is None else "has labels, and the GAN none"
-        raise ValueError(f"{owner} {said}: give both or neither.")

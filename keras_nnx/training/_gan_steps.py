@@ -27,10 +27,11 @@ def train(gan: GAN, images: tf.Tensor, labels: tf.Tensor | None) -> Logs:
     The batch is cut into as many parts as there are critic steps, so that each step sees other images. What is missing
     to a last part is filled up from the start.
     """
+    images, labels, share = _shared(images, labels)
     steps, size = gan.critic_steps, tf.shape(images)[0]
     if steps == 1:
-        logs = _train_discriminator(gan, images, labels)
-        return {**logs, **_train_generator(gan, images, labels)}
+        logs = _train_discriminator(gan, images, labels, share)
+        return {**logs, **_train_generator(gan, images, labels, share)}
     part = -(-size // steps)
     indices = tf.reshape(tf.range(part * steps) % size, (steps, part))
 
@@ -38,15 +39,16 @@ def train(gan: GAN, images: tf.Tensor, labels: tf.Tensor | None) -> Logs:
         return tf.gather(images, indices[step]), None if labels is None else tf.gather(labels, indices[step])
 
     if _replicas() > 1:  # an optimizer cannot join replicas from inside a loop of TensorFlow
-        every = [_train_discriminator(gan, *cut(step)) for step in range(steps)]
+        every = [_train_discriminator(gan, *cut(step), share=share) for step in range(steps)]
         logs = {name: tf.add_n([entry[name] for entry in every]) / steps for name in every[0]}
     else:
         logs = _in_a_loop(gan, cut, steps)
-    return {**logs, **_train_generator(gan, *cut(steps - 1))}
+    return {**logs, **_train_generator(gan, *cut(steps - 1), share=share)}
 
 
 def evaluate(gan: GAN, images: tf.Tensor, labels: tf.Tensor | None) -> Logs:
     """Return both losses and the mean scores at inference, without regularisers and augmentation."""
+    images, labels, _ = _shared(images, labels)
     generated = _generate(gan, images, labels, training=False)
     real_scores = _discriminate(gan, images, labels, training=False)
     generated_scores = _discriminate(gan, generated, labels, training=False)
@@ -60,7 +62,8 @@ def _in_a_loop(gan: GAN, cut: Any, steps: int) -> Logs:
     names = (*MEASURED, *(entry.name for entry in gan.regularizers))
 
     def body(step: tf.Tensor, sums: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        logs = _train_discriminator(gan, *cut(step))
+        images, labels = cut(step)
+        logs = _train_discriminator(gan, images, labels, share=1.0)
         return step + 1, [before + logs[name] for name, before in zip(names, sums, strict=True)]
 
     _, sums = tf.while_loop(
@@ -69,7 +72,7 @@ def _in_a_loop(gan: GAN, cut: Any, steps: int) -> Logs:
     return {name: total / steps for name, total in zip(names, sums, strict=True)}
 
 
-def _train_discriminator(gan: GAN, images: tf.Tensor, labels: tf.Tensor | None) -> Logs:
+def _train_discriminator(gan: GAN, images: tf.Tensor, labels: tf.Tensor | None, share: Any) -> Logs:
     optimizer, variables = gan.discriminator_optimizer, gan.discriminator.trainable_variables
     generated = gan.seen(_generate(gan, images, labels, training=True))
     images = gan.seen(images)
@@ -89,19 +92,19 @@ def _train_discriminator(gan: GAN, images: tf.Tensor, labels: tf.Tensor | None) 
             added = regularizer(examined, images, generated, next_seed(gan.seed_generator), optimizer.iterations)
             logs[regularizer.name] = added
             loss += added
-        scaled = optimizer.scale_loss(loss / _replicas())
+        scaled = optimizer.scale_loss(loss * share)
     optimizer.apply(tape.gradient(scaled, variables, unconnected_gradients="zero"), variables)
     return logs
 
 
-def _train_generator(gan: GAN, images: tf.Tensor, labels: tf.Tensor | None) -> Logs:
+def _train_generator(gan: GAN, images: tf.Tensor, labels: tf.Tensor | None, share: Any) -> Logs:
     optimizer, variables = gan.generator_optimizer, gan.generator.trainable_variables
     loss_between = gan.loss_between
     real_scores = _discriminate(gan, gan.seen(images), labels, training=True) if loss_between.compares else None
     with tf.GradientTape() as tape:
         generated = gan.seen(_generate(gan, images, labels, training=True))
         loss = loss_between.generator(real_scores, _discriminate(gan, generated, labels, training=True))
-        scaled = optimizer.scale_loss(loss / _replicas())
+        scaled = optimizer.scale_loss(loss * share)
     optimizer.apply(tape.gradient(scaled, variables, unconnected_gradients="zero"), variables)
     if gan.ema_decay is not None:
         _move_average(gan)
@@ -146,6 +149,25 @@ def _generate(gan: GAN, images: tf.Tensor, labels: tf.Tensor | None, training: b
 
 def _discriminate(gan: GAN, images: tf.Tensor, labels: tf.Tensor | None, training: bool) -> tf.Tensor:
     return gan.discriminator(images if labels is None else [images, labels], training=training)
+
+
+def _shared(images: tf.Tensor, labels: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor | None, Any]:
+    """Return what this replica trains on, and the share that its loss has in that of all replicas.
+
+    A last batch may be smaller than the number of replicas. One that gets nothing takes an image of another, since all
+    of them have to do the same, and its loss counts nothing.
+    """
+    if _replicas() == 1:
+        return images, labels, 1.0
+    context = tf.distribute.get_replica_context()
+    has_images = tf.cast(tf.shape(images)[0] > 0, tf.float32)
+    share = has_images / context.all_reduce(tf.distribute.ReduceOp.SUM, has_images)
+
+    def filled(values: tf.Tensor) -> tf.Tensor:
+        everything = context.all_gather(values, axis=0)
+        return tf.cond(has_images > 0, lambda: values, lambda: everything[:1])
+
+    return filled(images), None if labels is None else filled(labels), share
 
 
 def _replicas() -> int:

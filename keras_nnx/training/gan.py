@@ -8,10 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.saving.serialization_lib import SafeModeScope
 
 from keras_nnx import _checks
 from keras_nnx.losses import GANLoss, NonSaturatingGANLoss
-from keras_nnx.training import _gan_checks, _gan_steps, _latents
+from keras_nnx.training import _gan_checks, _gan_data, _gan_steps, _latents
 from keras_nnx.training.critics import CriticRegularizer
 
 _OWNER = "GAN"
@@ -99,6 +100,7 @@ class GAN(keras.Model):
         if augmentation is not None:
             _gan_checks.augmentation_fits(augmentation, self.image_shape)
         self.averaged_generator = generator if ema_decay is None else _copied(self)
+        self.expected = _gan_data.Expected(tuple(self.image_shape), self.num_classes, self._is_bounded())
         self._means: dict[str, keras.metrics.Mean] = {}
         self.built = True
 
@@ -137,6 +139,9 @@ class GAN(keras.Model):
         self.critic_steps = _checks.positive_integer(f"{_OWNER}.compile", "critic_steps", critic_steps)
         self.regularizers = _gan_checks.regularizers(regularizers)
         self.loss_between = loss or NonSaturatingGANLoss()
+        if generator_optimizer is not None and generator_optimizer is discriminator_optimizer:
+            raise ValueError(f"{_OWNER}.compile received one optimizer for both networks: make one for each.")
+        self._jit_compile_given = jit_compile
         if jit_compile == "auto":
             one = self.distribute_strategy.num_replicas_in_sync == 1 and not kwargs.get("run_eagerly")
             jit_compile = one and bool(tf.config.list_logical_devices("GPU"))
@@ -175,20 +180,29 @@ class GAN(keras.Model):
             The history.
 
         Raises:
-            ValueError: If labels are missing, or images are not in the generator's range or of its shape.
+            ValueError: If labels are missing or unknown, or images are not in the generator's range or of its shape:
+                before the first step, or before the batch of a `tf.data.Dataset` that has them.
         """
         if not self.compiled:
             raise ValueError(f"{_OWNER}.fit: call compile() first; its defaults will do.")
-        _gan_checks.data(x, y, self.num_classes is not None, self.num_classes, self._is_bounded())
-        return super().fit(x, y, **kwargs)
+        x = self.expected.checked(x, y)
+        if kwargs.get("validation_data") is not None:
+            kwargs["validation_data"] = self.expected.checked_validation(kwargs["validation_data"])
+        with _gan_data.said_in_words():
+            history = super().fit(x, y, **kwargs)
+        # Keras does so for the one optimizer that it knows: an average of its own takes the place of the weights.
+        self.discriminator_optimizer.finalize_variable_values(self.discriminator.trainable_variables)
+        return history
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Train on one batch."""
-        return self._logged(_gan_steps.train(self, *self._batch(data)))
+        images, labels = self._batch(data)
+        return self._logged(_gan_steps.train(self, images, labels), tf.shape(images)[0])
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Measure both losses on one batch."""
-        return self._logged(_gan_steps.evaluate(self, *self._batch(data)))
+        images, labels = self._batch(data)
+        return self._logged(_gan_steps.evaluate(self, images, labels), tf.shape(images)[0])
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Return images for latents, or for `[latents, labels]`."""
@@ -224,10 +238,13 @@ class GAN(keras.Model):
         """
         owner = f"{_OWNER}.generate"
         _checks.positive_integer(owner, "n", n)
+        _checks.positive_integer(owner, "batch_size", batch_size)
+        if seed is not None:
+            _checks.at_least_zero(owner, "seed", seed)
         if truncation is not None:
             _checks.at_least(owner, "truncation", truncation, 0.01)
         latents = _latents.given(seed, n, self.latent_dim, truncation)
-        given = _gan_checks.labels_to_generate(n, labels, self.num_classes)
+        given = _gan_data.labels_to_generate(n, labels, self.num_classes)
         inputs = latents if given is None else [latents, given]
         return self.averaged_generator.predict(inputs, batch_size=batch_size, verbose=0)
 
@@ -266,7 +283,7 @@ class GAN(keras.Model):
             "loss": serialize(self.loss_between),
             "regularizers": [serialize(entry) for entry in self.regularizers],
             "critic_steps": self.critic_steps,
-            "jit_compile": self.jit_compile,
+            "jit_compile": self._jit_compile_given,
             "run_eagerly": self.run_eagerly,
             "steps_per_execution": self.steps_per_execution,
         }
@@ -279,12 +296,12 @@ class GAN(keras.Model):
         images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         if weights is not None:
             raise ValueError(f"{_OWNER} knows no sample weights: leave them out.")
-        _gan_checks.batch(images, labels, self.image_shape, self.num_classes is not None)
+        self.expected.check_batch(images, labels)
         return tf.cast(images, tf.float32), None if labels is None else tf.reshape(tf.cast(labels, tf.int32), [-1])
 
-    def _logged(self, logs: dict[str, tf.Tensor]) -> dict[str, Any]:
+    def _logged(self, logs: dict[str, tf.Tensor], count: tf.Tensor) -> dict[str, Any]:
         for name, value in logs.items():
-            self._means[name].update_state(value)
+            self._means[name].update_state(value, sample_weight=count)
         return {name: self._means[name].result() for name in logs}
 
     def _is_bounded(self) -> bool:
@@ -295,7 +312,16 @@ class GAN(keras.Model):
 
 def _copied(gan: GAN) -> keras.Model:
     """Return another generator with the same weights, which no optimizer trains."""
-    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(gan.generator))
+    known = {type(layer).__name__: type(layer) for layer in gan.generator._flatten_layers()}
+    try:
+        # Nothing is loaded here, but made from what is running already: no class is unknown, and no function unsafe.
+        with keras.saving.custom_object_scope(known), SafeModeScope(False):
+            copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(gan.generator))
+    except Exception as error:
+        raise ValueError(
+            f"{_OWNER} cannot copy its generator for the moving average: {error} Give its layers a get_config, or pass "
+            "ema_decay=None."
+        ) from error
     _gan_checks.image_shape(copy, gan.discriminator, gan.latent_dim, gan.num_classes)  # builds it
     copy.set_weights(gan.generator.get_weights())
     copy.trainable = False

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_nnx import _checks
 from keras_nnx.callbacks._stateful import StatefulCallback
-from keras_nnx.training import _gan_checks
+from keras_nnx.training import _gan_data
 from keras_nnx.training.gan_findings import REMEDIES, GANFinding, GANFindingKind, GANWarning
 
 _OWNER = "GANMonitor"
@@ -91,7 +91,8 @@ class GANMonitor(StatefulCallback):
         self._varieties: list[float] = []
 
     def _begin(self) -> None:
-        _gan_checks.belong(_OWNER, self._labels, self._model)
+        _gan_data.belong(_OWNER, self._labels, self._model)
+        self._model.expected.check_arrays(_OWNER, self._images, self._labels)
         half = len(self._images) // 2
         order = np.random.default_rng(self.seed).permutation(len(self._images))
         self._looked_for = self._images[order[:half]].reshape(half, -1)
@@ -107,6 +108,8 @@ class GANMonitor(StatefulCallback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Look."""
         logs = {} if logs is None else logs
+        if "real_score" not in logs:  # an epoch without a batch
+            return
         losses = [logs[name] for name in ("discriminator_loss", "generator_loss") if name in logs]
         if not all(math.isfinite(value) for value in losses):
             self._say(GANFindingKind.NOT_FINITE, epoch, math.nan)

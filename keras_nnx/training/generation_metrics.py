@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_nnx import _checks
 from keras_nnx.callbacks._stateful import StatefulCallback
-from keras_nnx.training import _gan_checks
+from keras_nnx.training import _gan_data
 
 _OWNER = "GenerationMetrics"
 
@@ -60,7 +60,8 @@ class GenerationMetrics(StatefulCallback):
         self.seconds = 0.0
 
     def _begin(self) -> None:
-        _gan_checks.belong(_OWNER, self._labels, self._model)
+        _gan_data.belong(_OWNER, self._labels, self._model)
+        self._model.expected.check_arrays(_OWNER, self._images, self._labels)
         for metric in self.metrics.values():
             metric.reset()
             metric.update_real(self._images)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from keras_nnx import _checks
+from keras_nnx import _checks, _runs
 from keras_nnx.callbacks import _tensorflow
 from keras_nnx.callbacks._stateful import StatefulCallback
 from keras_nnx.training import _grid
@@ -73,7 +73,9 @@ class SampleGrid(StatefulCallback):
             )
         if self.log_dir is not None:
             self._write = _tensorflow.image_writer(self.log_dir)
-        if not self._model._initial_epoch:
+        run = _runs.current(self._model)
+        first = self._model._initial_epoch or (run.arguments.get("initial_epoch") if run is not None else 0)
+        if not first:
             self._draw(0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

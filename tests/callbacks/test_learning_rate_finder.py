@@ -98,6 +98,17 @@ def test_the_suggestion_is_where_the_loss_falls_fastest():
         finder.suggestion  # noqa: B018
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_the_noise_of_batches_is_no_fall(seed):
+    """Where the loss is flat, a moving average falls by the difference of its first two batches."""
+    finder = LearningRateFinder()
+    finder.learning_rates = list(np.geomspace(1e-5, 10.0, 150))
+    places = np.linspace(-5, 1, 150)
+    noise = np.random.default_rng(seed).normal(scale=0.15, size=150)
+    finder.losses = list(2.5 - 1.5 / (1 + np.exp(-4 * (places + 1.5))) + 20 * np.maximum(0, places) + noise)
+    assert 1e-3 < finder.suggestion < 0.3
+
+
 def test_too_few_steps_are_told_and_a_picture_is_drawn(tmp_path):
     model, finder = compiled(), LearningRateFinder(1e-3, 1.0, steps=100)
     fit(model, finder, epochs=2)

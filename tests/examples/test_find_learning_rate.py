@@ -23,7 +23,9 @@ def test_finish_fails_where_both_others_are_better(find_learning_rate, capsys):
     find_learning_rate.finish(0.9, {"a thirtieth of it": 0.8, "thirty times as much": 0.95})
     assert "90.0% of the test digits" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="worse than both others"):
-        find_learning_rate.finish(0.7, {"a thirtieth of it": 0.8, "thirty times as much": 0.95})
+        find_learning_rate.finish(0.92, {"a thirtieth of it": 0.96, "thirty times as much": 0.95})
+    with pytest.raises(SystemExit, match="under 90%"):
+        find_learning_rate.finish(0.1, {"a thirtieth of it": 0.1, "thirty times as much": 0.1})
 
 
 def test_a_picture_has_every_training(find_learning_rate, tmp_path):

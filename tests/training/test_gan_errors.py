@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from keras_nnx import losses
-from keras_nnx.training import GAN, R1, GradientPenalty
+from keras_nnx.callbacks import GradientMonitor, LearningRateFinder
+from keras_nnx.metrics import FrechetDistance
+from keras_nnx.training import GAN, R1, GANMonitor, GenerationMetrics, GradientPenalty
 from tests.training.conftest import SHAPE, build_gan, build_networks
 
 
@@ -59,14 +61,29 @@ class Sigmoid(keras.Model):
         return self.last(self.first(inputs))
 
 
+class Hidden(keras.Model):
+    """A model whose sigmoid is in a function of its own."""
+
+    def __init__(self):
+        import tensorflow as tf
+
+        super().__init__()
+        self.dense, self.flat = keras.layers.Dense(1), keras.layers.Flatten()
+        self.end = tf.function(tf.sigmoid)
+
+    def call(self, inputs):
+        return self.end(self.dense(self.flat(inputs)))
+
+
 class Unbuildable(keras.Model):
     def call(self, inputs):
         raise TypeError("no such thing")
 
 
 def test_models_of_their_own_are_built_and_looked_at():
-    with pytest.raises(ValueError, match="ends in a sigmoid"):
-        GAN(GENERATOR, Sigmoid())
+    for kind in (Sigmoid, Hidden):
+        with pytest.raises(ValueError, match="ends in a sigmoid"):
+            GAN(GENERATOR, kind())
     with pytest.raises(ValueError, match="give it latent_dim="):
         GAN(Unbuildable(), DISCRIMINATOR)
     with pytest.raises(ValueError, match=r"cannot build its generator by calling it with latents of shape \(None, 3\)"):
@@ -82,11 +99,18 @@ def test_models_of_their_own_are_built_and_looked_at():
         ({"critic_steps": 0}, r"critic_steps=0\) needs an integer of at least 1"),
         ({"regularizers": ["R1"]}, "needs R1, R2, GradientPenalty"),
         ({"regularizers": [R1(), R1(2.0)]}, "two regularizers of one name"),
+        ({"regularizers": R1(name="generator_loss")}, "a regularizer called 'generator_loss'"),
     ],
 )
 def test_compile(options, said):
     with pytest.raises(ValueError, match=said):
         build_gan().compile(**options)
+
+
+def test_each_network_has_its_own_optimizer():
+    one = keras.optimizers.Adam()
+    with pytest.raises(ValueError, match="one optimizer for both networks"):
+        build_gan().compile(one, one)
 
 
 def test_data(images, labels):
@@ -115,9 +139,112 @@ def test_data(images, labels):
         conditional.fit(tf.data.Dataset.from_tensors((images, labels, labels)), shuffle=False)
 
 
+def sources(images, labels=None):
+    """Return data of each kind that `fit` takes."""
+    import tensorflow as tf
+
+    from keras_nnx.training import ShuffledBatches
+
+    pair = (images,) if labels is None else (images, labels)
+    yield {"x": images, "y": labels}
+    yield {"x": tf.data.Dataset.from_tensor_slices(pair).batch(4), "shuffle": False}
+    yield {"x": ShuffledBatches(images, labels, batch_size=4), "shuffle": False}
+    yield {
+        "x": (keras.tree.map_structure(lambda part: part[:4], pair) for _ in range(2)),
+        "steps_per_epoch": 2,
+        "shuffle": False,
+    }
+
+
+@pytest.mark.parametrize("kind", range(4), ids=["arrays", "data set", "batches", "generator"])
+def test_values_that_do_not_fit(kind, images, labels):
+    """In whatever they come: nothing was trained on them."""
+    gan, conditional = build_gan(), build_gan(3)
+    for entry in (gan, conditional):
+        entry.compile(jit_compile=False)
+        before = entry.get_weights()
+        for wrong, said in ((images * 9, "images from -.* its generator ends in a tanh"), (images * np.nan, "nan")):
+            with pytest.raises(ValueError, match=said):
+                entry.fit(**list(sources(wrong, None if entry is gan else labels))[kind], verbose=0)
+        for wrong in () if entry is gan else (labels + 2, labels - 1, labels + 0.5, labels * np.nan):
+            with pytest.raises(ValueError, match="have to be integers from 0 to 2"):
+                entry.fit(**list(sources(images, wrong))[kind], verbose=0)
+        for old, new in zip(before, entry.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+        fitting = list(sources(images, None if entry is gan else labels))[kind]
+        assert np.isfinite(entry.fit(**fitting, verbose=0).history["generator_loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"validation_data": (np.zeros((8, *SHAPE)),)}, "without labels"),
+        ({"validation_data": (np.zeros((8, 5, 5, 1)), np.zeros(8))}, r"shape \(5, 5, 1\)"),
+        ({"callbacks": lambda x, y: GenerationMetrics({"f": FrechetDistance()}, x, y[:5])}, "24 images and 5 labels"),
+        ({"callbacks": lambda x, y: GenerationMetrics({"f": FrechetDistance()}, x[:, :1], y)}, r"shape \(1, 2, 1\)"),
+        ({"callbacks": lambda x, y: GANMonitor(x, y + 9)}, r"GANMonitor\(num_classes=3\) received labels from 9 to 11"),
+        ({"callbacks": lambda x, y: GANMonitor(x * 127, y)}, "GANMonitor received images from -12"),
+        ({"callbacks": lambda x, y: GradientMonitor()}, "there is nnx.training.GANMonitor"),
+    ],
+)
+def test_what_is_only_needed_later_is_looked_at_before(options, said, images, labels):
+    gan = build_gan(3)
+    gan.compile(jit_compile=False)
+    before = gan.generator.get_weights()
+    options = {name: value(images, labels) if callable(value) else value for name, value in options.items()}
+    with pytest.raises(ValueError, match=said):
+        gan.fit(images, labels, verbose=0, **options)
+    for old, new in zip(before, gan.generator.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_sweep_needs_a_loss(images):
+    gan = build_gan()
+    gan.compile(jit_compile=False)
+    before = gan.get_weights()
+    with pytest.raises(
+        ValueError, match="follows one loss, and 'gan' reports discriminator_accuracy, discriminator_loss"
+    ):
+        LearningRateFinder(steps=5).find(gan, images)
+    for old, new in zip(before[:4], gan.get_weights(), strict=False):
+        np.testing.assert_array_equal(old, new)
+
+
+class Doubled(keras.layers.Layer):
+    """Not registered."""
+
+    def call(self, inputs):
+        return 2 * inputs
+
+
+class Incomplete(keras.Model):
+    def __init__(self, function):
+        super().__init__()
+        self.made = keras.Sequential([keras.layers.Dense(4, function), keras.layers.Reshape(SHAPE)])
+
+    def call(self, inputs):
+        return self.made(inputs)
+
+
+def test_any_generator_is_averaged(images):
+    noise = keras.Input((3,))
+    inner = keras.layers.Lambda(lambda values: values + 1)(Doubled()(noise))
+    generator = keras.Model(noise, keras.layers.Reshape(SHAPE)(keras.layers.Dense(4)(inner)))
+    gan = GAN(generator, DISCRIMINATOR, ema_decay=0.5)
+    np.testing.assert_allclose(gan.averaged_generator(np.ones((1, 3))), generator(np.ones((1, 3))))
+    own = Incomplete(keras.ops.tanh)
+    with pytest.raises(
+        ValueError, match=r"(?s)cannot copy its generator for the moving average: .* pass ema_decay=None"
+    ):
+        GAN(own, DISCRIMINATOR, latent_dim=3)
+    assert GAN(own, DISCRIMINATOR, latent_dim=3, ema_decay=None).generate(1).shape == (1, *SHAPE)
+
+
 @pytest.mark.parametrize(
     ("classes", "options", "said"),
     [
+        (None, {"seed": -1}, r"seed=-1\)"),
+        (None, {"batch_size": -1}, r"batch_size=-1\)"),
         (3, {}, "needs labels=, one for all images or one for each, from 0 to 2"),
         (3, {"labels": 3}, "labels from 3 to 3: they go from 0 to 2"),
         (3, {"labels": [0, 1]}, r"generate\(n=4\) needs one integer label, or 4"),

@@ -54,6 +54,14 @@ def test_a_file_of_one_that_was_not_compiled(tmp_path):
     np.testing.assert_array_equal(gan.generate(5, 2), again.generate(5, 2))
 
 
+def test_a_file_leaves_compiling_to_where_it_is_loaded(tmp_path):
+    gan = build_gan()
+    gan.compile()
+    assert gan.get_compile_config()["jit_compile"] == "auto"
+    gan.save(tmp_path / "gan.keras")
+    assert keras.saving.load_model(tmp_path / "gan.keras").get_compile_config()["jit_compile"] == "auto"
+
+
 def test_the_averaged_generator_exports_with_proof(images, labels, tmp_path):
     gan = build_gan(3)
     gan.compile(jit_compile=False)

@@ -47,6 +47,15 @@ def test_grids(classes, images, labels, tmp_path):
     assert [event.step for event in events.Tensors("samples")] == [0, 2]
 
 
+def test_a_training_that_goes_on_leaves_the_first_grid(images, tmp_path):
+    gan = compiled(None)
+    gan.fit(images, epochs=1, verbose=0, callbacks=[SampleGrid(tmp_path)])
+    before = (tmp_path / "epoch_0000.png").read_bytes()
+    gan.fit(images, epochs=2, initial_epoch=1, verbose=0, callbacks=[SampleGrid(tmp_path)])
+    assert (tmp_path / "epoch_0000.png").read_bytes() == before
+    assert (tmp_path / "epoch_0002.png").exists()
+
+
 def test_a_grid_is_what_it_shows():
     sheet = tiled(np.stack([np.full((40, 32, 1), value) for value in (-1.0, 0.0, 9.0)]), 2, -1, 1)
     assert sheet.shape == (2 * 42 + 2, 2 * 34 + 2, 1)
@@ -99,7 +108,7 @@ def watched(monitor, images, epochs, **said):
 
 def test_variety_is_one_for_the_data_and_small_for_few_images(images):
     random = np.random.default_rng(0)
-    real = random.normal(size=(400, 2, 2, 1)).astype("float32")
+    real = np.tanh(random.normal(size=(400, 2, 2, 1))).astype("float32")
     found = {}
     for name, made in {
         "as varied": random.normal(size=(200, 2, 2, 1)),
@@ -108,7 +117,7 @@ def test_variety_is_one_for_the_data_and_small_for_few_images(images):
         "one image": np.zeros((200, 2, 2, 1)),
     }.items():
         gan, monitor = compiled(), GANMonitor(real)
-        gan.generate = lambda count, made=made, **_: made[:count].astype("float32")
+        gan.generate = lambda count, made=made, **_: np.tanh(made[:count]).astype("float32")
         found[name] = gan.fit(images, verbose=0, callbacks=[monitor]).history["variety"][0]
     assert 0.8 < found["as varied"] < 1.25
     assert found["one image"] < found["five images"] < 0.1 < found["half of it"] < 0.6

@@ -119,7 +119,7 @@ class _Scan:
             return output, written, states
         sequences = self._flat
         if tf.get_static_value(self._steps) is None:  # so that a block has its size even if there are fewer steps
-            sequences = [tf.pad(tensor, [[0, size], *[[0, 0]] * (tensor.shape.rank - 1)]) for tensor in sequences]
+            sequences = [_padded(tensor, size) for tensor in sequences]
 
         def block(number: tf.Tensor, *carried: tf.Tensor) -> list[tf.Tensor]:
             whole, output, states = self._split(carried)
@@ -234,6 +234,17 @@ def _while(condition: Callable[..., Any], body: Callable[..., Any], carried: lis
 def _piece(tensor: tf.Tensor, first: tf.Tensor, size: int) -> tf.Tensor:
     """Return some steps of a sequence; the shape of what a slice gives would be unknown to TFLite."""
     return tf.gather(tensor, first + tf.range(size))
+
+
+def _padded(tensor: tf.Tensor, size: int) -> tf.Tensor:
+    """Return a sequence with more steps of zeros behind it; TFLite pads tensors of five axes at most."""
+    rank = tensor.shape.rank
+    if rank <= 5:
+        return tf.pad(tensor, [[0, size], *[[0, 0]] * (rank - 1)])
+    flat = tf.pad(tf.reshape(tensor, tf.stack([axis_size(tensor, 0), -1])), [[0, size], [0, 0]])
+    result = tf.reshape(flat, tf.stack([-1, *(axis_size(tensor, axis) for axis in range(1, rank))]))
+    result.set_shape([None, *tensor.shape[1:]])
+    return result
 
 
 def _written(whole: tf.Tensor, part: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
