@@ -214,7 +214,7 @@ class LearningRateFinder(StatefulCallback):
         around = max(1, len(smooth) // 10)
         logarithms, losses = np.log(self.learning_rates[: len(smooth)]), np.asarray(self.losses[: len(smooth)])
         lowest = int(np.argmin(smooth))
-        centres = np.arange(around, min(lowest + 1, len(smooth) - around))
+        centres = range(around, min(lowest + 1, len(smooth) - around))
         slopes = [_slope(logarithms, losses, centre - around, centre + around + 1) for centre in centres]
         if not slopes or min(slopes) >= 0:
             raise ValueError(f"{_OWNER} saw a loss that never fell: begin at a rate under {self.lowest!r}.")

@@ -238,7 +238,15 @@ def _output_names(model: keras.Model, symbolic: Any) -> list[str]:
     names = getattr(model, "output_names", None)
     if names and len(names) == len(flat):
         return _unique(list(names))
+    if isinstance(model, keras.Sequential) and len(flat) == 1 and model.layers and not _is_counted(model.layers[-1]):
+        return [model.layers[-1].name]
     return ["output"] if len(flat) == 1 else [f"output_{index}" for index in range(1, len(flat) + 1)]
+
+
+def _is_counted(layer: keras.layers.Layer) -> bool:
+    """Return whether Keras named a layer, after its class and how many of them the process has made."""
+    words = re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", type(layer).__name__))
+    return re.fullmatch(rf"{words.lower()}(_\d+)?", layer.name) is not None
 
 
 def _unique(names: list[str]) -> list[str]:

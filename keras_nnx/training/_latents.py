@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -34,3 +37,16 @@ def given(seed: int | None, count: int, dim: int, truncation: float | None) -> n
         while (outside := np.abs(latents) > truncation).any():
             latents[outside] = random.standard_normal(int(outside.sum()))
     return latents.astype("float32")
+
+
+def compiled(generator: Any, dim: int, conditional: bool) -> Callable[..., tf.Tensor]:
+    """Return a generator as a function of latents, `(n, dim)`, and labels, `(n,)`: compiled once for any number.
+
+    Keras's `predict` is compiled for each size of a batch, and TensorFlow warns of that.
+    """
+
+    def call(*inputs: tf.Tensor) -> tf.Tensor:
+        return generator(list(inputs) if conditional else inputs[0], training=False)
+
+    shapes = [tf.TensorSpec((None, dim), tf.float32), *[tf.TensorSpec((None,), tf.int32)] * conditional]
+    return tf.function(call, input_signature=shapes, autograph=False).get_concrete_function()

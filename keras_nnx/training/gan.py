@@ -102,6 +102,7 @@ class GAN(keras.Model):
         self.averaged_generator = generator if ema_decay is None else _copied(self)
         self.expected = _gan_data.Expected(tuple(self.image_shape), self.num_classes, self._is_bounded())
         self._means: dict[str, keras.metrics.Mean] = {}
+        self._compiled_generator: Any = None
         self.built = True
 
     def compile(
@@ -245,8 +246,14 @@ class GAN(keras.Model):
             _checks.at_least(owner, "truncation", truncation, 0.01)
         latents = _latents.given(seed, n, self.latent_dim, truncation)
         given = _gan_data.labels_to_generate(n, labels, self.num_classes)
-        inputs = latents if given is None else [latents, given]
-        return self.averaged_generator.predict(inputs, batch_size=batch_size, verbose=0)
+        if self._compiled_generator is None:
+            self._compiled_generator = _latents.compiled(self.averaged_generator, self.latent_dim, given is not None)
+        inputs = [latents] if given is None else [latents, given]
+        parts = [
+            self._compiled_generator(*(tf.constant(entry[start : start + batch_size]) for entry in inputs)).numpy()
+            for start in range(0, n, batch_size)
+        ]
+        return np.concatenate(parts)
 
     def get_config(self) -> dict[str, Any]:
         """Return what was passed."""
