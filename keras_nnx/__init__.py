@@ -26,7 +26,7 @@ if TYPE_CHECKING or not _AS_COMMAND:
         from keras_nnx import training
 
 if TYPE_CHECKING:
-    from keras_nnx import callbacks, data, export, metrics
+    from keras_nnx import callbacks, data, export, metrics, tuning
     from keras_nnx.export import (
         benchmark_export,
         check_exportable,
@@ -54,6 +54,7 @@ __all__ = [
     "optimizers",
     "schedules",
     "training",
+    "tuning",
     "verify_export",
 ]
 
@@ -69,6 +70,7 @@ _LAZY_ROOMS = (
     "optimizers",
     "schedules",
     "training",
+    "tuning",
 )
 _LAZY_FUNCTIONS = {
     "benchmark_export": "keras_nnx.export",

@@ -39,6 +39,7 @@ PUBLIC_NAMES = {
         "optimizers",
         "schedules",
         "training",
+        "tuning",
         "verify_export",
     },
     "keras_nnx.layers": {
@@ -200,6 +201,19 @@ PUBLIC_NAMES = {
         "UnknownDatasetError",
         "UnsupportedDatasetError",
         "load",
+    },
+    "keras_nnx.tuning": {
+        "Bool",
+        "Choice",
+        "Float",
+        "InfeasibleError",
+        "Int",
+        "Range",
+        "Recipe",
+        "Repeat",
+        "Space",
+        "knobs",
+        "space",
     },
     "keras_nnx.export": {
         "Artifact",

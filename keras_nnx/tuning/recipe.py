@@ -1,0 +1,173 @@
+"""How a model is trained: the classic knobs."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+
+from keras_nnx import schedules
+from keras_nnx.tuning.ranges import Choice, Float, resolve
+
+OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adagrad", "adam", "adamw")
+SCHEDULES = ("constant", "cosine", "exponential", "one-cycle", "warmup-stable-decay")
+_WARM_UP = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Loss, optimizer, learning rate and its schedule, batch size. Each may be a value or a range.
+
+    Args:
+        loss: As in `keras.Model.compile`.
+        metrics: As in `keras.Model.compile`.
+        optimizer: One of `"sgd"`, `"momentum"`, `"rmsprop"`, `"adagrad"`, `"adam"` and `"adamw"`.
+        learning_rate: The highest rate of the schedule.
+        weight_decay: How much of each weight a step takes away, times the rate; of `"adamw"` and the others alike.
+        momentum: Of `"momentum"` and `"rmsprop"`.
+        schedule: `"constant"`, `"cosine"`, `"exponential"` (to a hundredth), `"one-cycle"` or `"warmup-stable-decay"`,
+            over all steps of the training.
+        batch_size: Examples in a batch, of arrays and data sets alike. Default: that of the data.
+        clipnorm: The largest norm of the gradient of one weight; None for any.
+        jit_compile: As in `keras.Model.compile`.
+
+    Example:
+        >>> import keras_tuner
+        >>> import keras_nnx as nnx
+        >>> recipe = nnx.tuning.Recipe(learning_rate=nnx.tuning.Float(1e-4, 1e-2, sampling="log", default=1e-3))
+        >>> recipe.choose(keras_tuner.HyperParameters()).learning_rate
+        0.001
+    """
+
+    loss: Any = "sparse_categorical_crossentropy"
+    metrics: Sequence[Any] = ("accuracy",)
+    optimizer: Any = "adam"
+    learning_rate: Any = 1e-3
+    weight_decay: Any = 0.0
+    momentum: Any = 0.9
+    schedule: Any = "constant"
+    batch_size: Any = None
+    clipnorm: Any = None
+    jit_compile: bool | str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            value = getattr(self, name)
+            for entry in value.values.values() if isinstance(value, Choice) else [value]:
+                if entry not in known:
+                    raise ValueError(f"Recipe({name}={entry!r}) is unknown: choose one of {', '.join(known)}.")
+
+    def choose(self, hp: keras_tuner.HyperParameters) -> Recipe:
+        """Return the recipe of a trial, in which each range is a value."""
+        names = [entry.name for entry in dataclasses.fields(self)]
+        return Recipe(**{name: resolve(getattr(self, name), hp, f"training/{name}") for name in names})
+
+    def compile(self, model: keras.Model, steps: int | None = None) -> None:
+        """Compile a model.
+
+        Args:
+            model: The model.
+            steps: How many steps the training will have; without, the rate is constant.
+        """
+        rate = self.learning_rate if steps is None else self._schedule(steps)
+        model.compile(self._optimizer(rate), self.loss, metrics=list(self.metrics), jit_compile=self.jit_compile)
+
+    def fit(self, model: keras.Model, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
+        """Train a model that `compile` has compiled, over the schedule.
+
+        Args:
+            model: The model.
+            x: As in `keras.Model.fit`.
+            y: As in `keras.Model.fit`.
+            **kwargs: What else `fit` takes.
+
+        Returns:
+            The history.
+        """
+        is_data_set = hasattr(x, "element_spec")
+        if self.batch_size is not None and is_data_set:
+            x = _batched_anew(x, self.batch_size)
+        elif self.batch_size is not None and not isinstance(x, keras.utils.PyDataset):
+            kwargs["batch_size"] = self.batch_size
+        if self.schedule != "constant":
+            epochs = kwargs.get("epochs", 1)
+            self.compile(model, max(1, epochs * _steps(x, kwargs)))
+        return model.fit(x, y, **kwargs)
+
+    def _optimizer(self, rate: Any) -> keras.optimizers.Optimizer:
+        common = {"learning_rate": rate, "weight_decay": self.weight_decay or None, "clipnorm": self.clipnorm}
+        made: dict[str, Any] = {
+            "sgd": lambda: keras.optimizers.SGD(**common),
+            "momentum": lambda: keras.optimizers.SGD(momentum=self.momentum, nesterov=True, **common),
+            "rmsprop": lambda: keras.optimizers.RMSprop(momentum=self.momentum, **common),
+            "adagrad": lambda: keras.optimizers.Adagrad(**common),
+            "adam": lambda: keras.optimizers.Adam(**common),
+            "adamw": lambda: keras.optimizers.AdamW(**{**common, "weight_decay": self.weight_decay}),
+        }
+        return made[self.optimizer]()
+
+    def _schedule(self, steps: int) -> Any:
+        rate, warm_up = self.learning_rate, min(steps - 1, round(_WARM_UP * steps))
+        if self.schedule == "cosine":
+            return schedules.CosineRestarts(rate, period=steps, restarts=0)
+        if self.schedule == "exponential":
+            return schedules.ExponentialDecay(rate, decay_steps=steps, decay_rate=0.01)
+        if self.schedule == "one-cycle":
+            return schedules.OneCycle(rate, steps)
+        if self.schedule == "warmup-stable-decay":
+            falling = max(1, steps // 5)
+            return schedules.WarmupStableDecay(rate, warm_up, max(0, steps - warm_up - falling), falling)
+        return rate
+
+
+def knobs(**replaced: Any) -> Recipe:
+    """Return the recipe that searches the classic knobs: optimizer, rate, decay, schedule and batch size.
+
+    Args:
+        **replaced: What is to be otherwise, as arguments of `Recipe`.
+
+    Example:
+        >>> import keras_nnx as nnx
+        >>> recipe = nnx.tuning.knobs(optimizer="adamw")
+        >>> recipe.learning_rate.low, recipe.learning_rate.high
+        (0.0001, 0.1)
+    """
+    return Recipe(
+        **{
+            "optimizer": Choice(list(OPTIMIZERS), default="adam"),
+            "learning_rate": Float(1e-4, 1e-1, sampling="log", default=1e-3),
+            "weight_decay": Float(1e-6, 1e-2, sampling="log", default=1e-4),
+            "schedule": Choice(list(SCHEDULES)),
+            "batch_size": Choice([32, 64, 128]),
+            **replaced,
+        }
+    )
+
+
+def _batched_anew(x: Any, size: int) -> Any:
+    """Return a data set in batches of another size, whose number Keras would not know."""
+    import tensorflow as tf
+
+    batches = x.unbatch().batch(size)
+    return batches.apply(tf.data.experimental.assert_cardinality(sum(1 for _ in batches)))
+
+
+def _steps(x: Any, arguments: dict[str, Any]) -> int:
+    """Return the steps of an epoch."""
+    if arguments.get("steps_per_epoch"):
+        return int(arguments["steps_per_epoch"])
+    if hasattr(x, "cardinality"):
+        count = int(x.cardinality())
+        if count < 0:
+            raise ValueError("A schedule over a data set of unknown length needs steps_per_epoch=.")
+        return count
+    if isinstance(x, keras.utils.PyDataset):
+        return len(x)
+    share = 1 - (arguments.get("validation_split") or 0)
+    length = len(keras.tree.flatten(x)[0])
+    return math.ceil(int(np.floor(length * share)) / (arguments.get("batch_size") or 32))
