@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-_GAP = 2
+_GAP, _LINE = 2, 255  # an untrained generator makes grey
 _SMALL = 32
 
 
@@ -29,7 +29,7 @@ def tiled(images: np.ndarray, columns: int, low: float, high: float) -> np.ndarr
     pixels = pixels.repeat(factor, 1).repeat(factor, 2)
     count, height, width, channels = pixels.shape
     rows = -(-count // columns)
-    sheet = np.full(((height + _GAP) * rows + _GAP, (width + _GAP) * columns + _GAP, channels), 128, "uint8")
+    sheet = np.full(((height + _GAP) * rows + _GAP, (width + _GAP) * columns + _GAP, channels), _LINE, "uint8")
     for index, image in enumerate(pixels):
         top, left = (height + _GAP) * (index // columns) + _GAP, (width + _GAP) * (index % columns) + _GAP
         sheet[top : top + height, left : left + width] = image

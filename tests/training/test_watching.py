@@ -63,8 +63,8 @@ def test_a_grid_is_what_it_shows():
         0,
         128,
         255,
-        128,
-        128,
+        255,
+        255,
     ]
 
 
