@@ -162,6 +162,15 @@ def test_blocks_that_the_steps_do_not_fill(steps, tmp_path):
     assert_equal_with_random_masks(model, runtime, steps)
 
 
+def test_steps_of_volumes_are_padded_too(tmp_path):
+    """TFLite pads tensors of five axes at most, and these have six."""
+    model = sequential(layers.ConvLSTM3D(2, 2, padding="same", return_sequences=True), shape=(None, 2, 2, 2, 1))
+    _, runtime, _ = exported(model, "tflite", tmp_path)
+    for steps in (1, 34):
+        (found,) = runtime({"x": values(1, steps, 2, 2, 2, 1)}).values()
+        np.testing.assert_allclose(found, np.asarray(model(values(1, steps, 2, 2, 2, 1))), atol=1e-5)
+
+
 def test_a_loop_stores_no_zeros(tmp_path):
     """TFLite keeps as a constant whatever it can compute beforehand: the place for all outputs too."""
     model = sequential(layers.GRU(32, return_sequences=True), shape=(128, 4), batch_size=16)
