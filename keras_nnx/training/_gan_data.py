@@ -43,6 +43,11 @@ class Expected:
         if isinstance(x, tf.data.Dataset):
             spec = x.element_spec
             entries = spec if isinstance(spec, tuple) else (spec,)
+            if not all(isinstance(entry, tf.TensorSpec) and entry.shape.rank is not None for entry in entries):
+                raise ValueError(
+                    f"{_OWNER} needs batches of images, or of (images, labels), whose number of axes is known, but the "
+                    f"data set has {spec}."
+                )
             self.check_batch(entries[0], entries[1] if len(entries) > 1 else None)
             return x.map(self._watched)
         if isinstance(x, keras.utils.PyDataset):

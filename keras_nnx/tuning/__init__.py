@@ -3,10 +3,10 @@
 It needs keras-tuner: `pip install "keras-nnx[tune]"`.
 """
 
-try:
-    import keras_tuner  # noqa: F401
-except ImportError as error:
-    raise ImportError('nnx.tuning needs keras-tuner: pip install "keras-nnx[tune]"') from error
+import importlib.util
+
+if importlib.util.find_spec("keras_tuner") is None:
+    raise ImportError('keras_nnx.tuning needs keras-tuner: run pip install "keras-nnx[tune]".')
 
 from keras_nnx.tuning.ranges import Bool, Choice, Float, Int, Range, Repeat
 from keras_nnx.tuning.recipe import Recipe, knobs

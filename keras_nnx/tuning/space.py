@@ -20,7 +20,7 @@ class InfeasibleError(keras_tuner.errors.FailedTrialError):
 class Space(keras_tuner.HyperModel):
     """What a builder may build; `keras_nnx.tuning.space` makes one.
 
-    Within other spaces it is a value that is built anew for each trial: a block, a layer, an optimizer.
+    Within other spaces it is a value that is built anew for each trial: a block, or a layer.
 
     Args:
         builder: What builds it.
@@ -84,7 +84,7 @@ class Space(keras_tuner.HyperModel):
 def space(
     builder: Callable[..., Any], /, *, recipe: Recipe | None = None, scope: str | None = None, **arguments: Any
 ) -> Space:
-    """Describe what a model, a block, a layer or an optimizer may be.
+    """Describe what a model, a block or a layer may be.
 
     Args:
         builder: What builds it: a function or a class, of this package, of Keras, or your own.

@@ -238,6 +238,13 @@ def test_a_form_that_a_layer_cannot_have_is_refused_with_the_reason(reason, tmp_
     assert not (tmp_path / "x").exists()
 
 
+def test_the_output_of_a_sequential_has_the_name_that_was_given(tmp_path):
+    named, counted = (sequential(layers.LSTM(3), layers.Dense(2, name=name)) for name in ("alarm", None))
+    for model, name in ((named, "alarm"), (counted, "output")):
+        _, _, report = exported(model, "onnx", tmp_path)
+        assert [spec.name for spec in report.signature.outputs] == [name]
+
+
 def test_an_unknown_form_is_refused(tmp_path):
     with pytest.raises(ValueError, match="recurrent='scan' is not understood"):
         nnx.export_model(sequential(layers.LSTM(3)), tmp_path / "x", recurrent="scan")

@@ -185,3 +185,9 @@ def test_a_number_is_no_batch():
 def test_what_extracts_nothing(kind):
     with pytest.raises(ValueError, match=rf"{kind.__name__}\(extractor='inception'\) needs a keras.Model"):
         kind("inception")
+
+
+@pytest.mark.parametrize("kind", [FrechetDistance, KernelDistance, PrecisionRecall])
+def test_features_that_no_square_holds_are_refused(kind):
+    with pytest.raises(ValueError, match="cannot compute with the images up to 1e\\+200: scale them down"):
+        kind().update_real(np.full((4, 3), 1e200))

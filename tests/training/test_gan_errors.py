@@ -135,6 +135,8 @@ def test_data(images, labels):
         gan.fit(np.zeros((4, 3, 2, 1), "float32"))
     with pytest.raises(ValueError, match="one-hot labels into integers by argmax"):
         conditional.fit(tf.data.Dataset.from_tensors((images, np.eye(3)[labels])), shuffle=False)
+    with pytest.raises(ValueError, match=r"needs batches of images, or of \(images, labels\)"):
+        gan.fit(tf.data.Dataset.from_tensors({"image": images}), shuffle=False)
     with pytest.raises(ValueError, match="no sample weights"):
         conditional.fit(tf.data.Dataset.from_tensors((images, labels, labels)), shuffle=False)
 

@@ -78,6 +78,7 @@ def test_images_are_drawn_as_asked():
     np.testing.assert_allclose(some, gan.generate(7, seed=5, labels=[0, 1, 2, 0, 1, 2, 0], batch_size=2), atol=1e-6)
     assert not np.array_equal(some, gan.generate(7, seed=6, labels=[0, 1, 2, 0, 1, 2, 0]))
     assert not np.array_equal(gan.generate(2, labels=1), gan.generate(2, labels=1))
+    np.testing.assert_array_equal(some, gan.generate(7, seed=5, labels=np.array([[0], [1], [2], [0], [1], [2], [0]])))
 
 
 def test_truncated_latents_stay_inside():
