@@ -17,6 +17,7 @@ _EXTRAS = {
     "export": ("tf2onnx", "onnx", "onnxruntime", "ai-edge-litert", "ai-edge-quantizer"),
     "data": ("tensorflow-datasets", "scikit-learn"),
     "tune": ("keras-tuner", "tensorboard", "scipy"),
+    "optuna": ("optuna",),
     "plot": ("matplotlib", "jinja2"),
 }
 

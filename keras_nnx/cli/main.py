@@ -15,11 +15,13 @@ import typer
 from rich.console import Console
 
 from keras_nnx._version import __version__
-from keras_nnx.cli import benchmark, check, demo, doctor, export, inspect, verify
+from keras_nnx.cli import benchmark, check, demo, doctor, export, inspect, search, verify
 from keras_nnx.cli._start import after_quiet_start
 
 # Recent versions of typer carry their own copy of click: its classes are reached through typer.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
+
+_REFUSALS = {"keras_nnx.export.errors": "ExportError", "keras_nnx.tuning.searches.supervisor": "SearchError"}
 
 DONE, REFUSED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -40,6 +42,7 @@ app = typer.Typer(
 )
 for module in (demo, check, export, verify, benchmark, inspect, doctor):
     app.command(name=module.__name__.rpartition(".")[2])(after_quiet_start(module.command))
+app.command(name="search")(search.command)  # its processes start TensorFlow, and it does without
 
 
 def _print_version(wanted: bool) -> None:
@@ -102,7 +105,7 @@ def _ended_as_interrupted() -> Iterator[None]:
 def refusal(error: Exception) -> str | None:
     """Return the one line that a user needs to see, or None for what can only be a defect of this package."""
     # By name: importing the class would import Keras, which may be what failed.
-    if isinstance(error, ImportError | ValueError) or _is_export_error(error):
+    if isinstance(error, ImportError | ValueError) or _is_ours(error):
         return " ".join(str(error).split())
     if isinstance(error, OSError):
         where = f" ({os.fspath(error.filename)})" if isinstance(error.filename, str | os.PathLike) else ""
@@ -112,9 +115,9 @@ def refusal(error: Exception) -> str | None:
     return None
 
 
-def _is_export_error(error: Exception) -> bool:
-    errors = sys.modules.get("keras_nnx.export.errors")
-    return errors is not None and isinstance(error, errors.ExportError)
+def _is_ours(error: Exception) -> bool:
+    found = [(sys.modules.get(module), name) for module, name in _REFUSALS.items()]
+    return any(module is not None and isinstance(error, getattr(module, name)) for module, name in found)
 
 
 def _command_path(error: Any) -> str:

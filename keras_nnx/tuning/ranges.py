@@ -232,7 +232,7 @@ def resolve(value: Any, hp: keras_tuner.HyperParameters, name: str, active: bool
         name: What it is called, within the scope that `hp` is in.
         active: Whether the trial uses it; otherwise its ranges are made known, and nothing is built.
     """
-    from keras_nnx.tuning.space import Space
+    from keras_nnx.tuning.hypermodel import Space
 
     if isinstance(value, Range):
         return value.choose(hp, name, active)

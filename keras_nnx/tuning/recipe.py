@@ -34,7 +34,8 @@ class Recipe:
             over all steps of the training.
         batch_size: Examples in a batch, of arrays and data sets alike. Default: that of the data.
         clipnorm: The largest norm of the gradient of one weight; None for any.
-        jit_compile: As in `keras.Model.compile`.
+        jit_compile: Whether XLA compiles the step; `"auto"`: where there is an accelerator, since on processors it
+            compiles for longer than a short training takes.
 
     Example:
         >>> import keras_tuner
@@ -75,7 +76,10 @@ class Recipe:
             steps: How many steps the training will have; without, the rate is constant.
         """
         rate = self.learning_rate if steps is None else self._schedule(steps)
-        model.compile(self._optimizer(rate), self.loss, metrics=list(self.metrics), jit_compile=self.jit_compile)
+        jit = worth_compiling() if self.jit_compile == "auto" else self.jit_compile
+        model.compile(self._optimizer(rate), self.loss, metrics=list(self.metrics), jit_compile=jit)
+        if model.built:  # or else TensorFlow traces the first step twice, since it makes variables
+            model.optimizer.build(model.trainable_variables)
 
     def fit(self, model: keras.Model, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
         """Train a model that `compile` has compiled, over the schedule.
@@ -97,6 +101,7 @@ class Recipe:
         if self.schedule != "constant":
             epochs = kwargs.get("epochs", 1)
             self.compile(model, max(1, epochs * _steps(x, kwargs)))
+        _make_metrics(model, x, y)
         return model.fit(x, y, **kwargs)
 
     def _optimizer(self, rate: Any) -> keras.optimizers.Optimizer:
@@ -123,6 +128,15 @@ class Recipe:
             falling = max(1, steps // 5)
             return schedules.WarmupStableDecay(rate, warm_up, max(0, steps - warm_up - falling), falling)
         return rate
+
+
+def worth_compiling() -> bool | str:
+    """Return what `jit_compile` is to be where nothing is said."""
+    if keras.backend.backend() != "tensorflow":
+        return "auto"
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def knobs(**replaced: Any) -> Recipe:
@@ -155,6 +169,23 @@ def _batched_anew(x: Any, size: int) -> Any:
 
     batches = x.unbatch().batch(size)
     return batches.apply(tf.data.experimental.assert_cardinality(sum(1 for _ in batches)))
+
+
+def _make_metrics(model: keras.Model, x: Any, y: Any) -> None:
+    """Let the metrics of a model with one output make their variables now, so that its step is traced once.
+
+    TensorFlow traces a function again that has made variables, which takes as long as some epochs of a small model.
+    """
+    spec = getattr(x, "element_spec", None)
+    target = y if spec is None else spec[1] if isinstance(spec, tuple) and len(spec) == 2 else None
+    shape, dtype = getattr(target, "shape", None), getattr(target, "dtype", None)
+    if shape is None or dtype is None or not model.built or len(getattr(model, "outputs", None) or ()) != 1:
+        return
+    sizes, scores = tuple(shape)[1:], tuple(model.outputs[0].shape)[1:]
+    if None not in (*sizes, *scores):
+        kind = keras.backend.standardize_dtype(dtype)
+        model.compute_metrics(None, keras.ops.zeros((1, *sizes), kind), keras.ops.zeros((1, *scores)))
+        model.reset_metrics()
 
 
 def _steps(x: Any, arguments: dict[str, Any]) -> int:

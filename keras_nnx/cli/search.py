@@ -1,0 +1,153 @@
+"""`keras-nnx search`."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from keras_nnx.tuning.searches.configuration import Configuration
+
+
+class Oracle(StrEnum):
+    """What chooses the trials."""
+
+    random = "random"
+    bayesian = "bayesian"
+    hyperband = "hyperband"
+    grid = "grid"
+    tpe = "tpe"
+    nsga2 = "nsga2"
+
+
+class Target(StrEnum):
+    """Where artifacts are measured."""
+
+    onnx = "onnx"
+    tflite = "tflite"
+
+
+def command(
+    space: Annotated[
+        str,
+        typer.Option(
+            help="vit, resnet, convnext, blocks (a search of architectures), or your own: module:attribute or "
+            "file.py:attribute."
+        ),
+    ] = "vit",
+    data: Annotated[
+        str,
+        typer.Option(
+            help="digits, a prepared data set of TensorFlow Datasets, an .npz file with x and y, or module:attribute."
+        ),
+    ] = "digits",
+    objectives: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--objective",
+            metavar="NAME",
+            help="val_accuracy, val_loss, latency_ms, size_mb, memory_mb, accuracy, parameters, each of the artifact "
+            "also with int8_ and onnx_ or tflite_ before it; min:NAME or max:NAME for your own. Several give a Pareto "
+            "front.",
+            show_default="val_accuracy",
+        ),
+    ] = None,
+    constraints: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--constraint",
+            metavar="TEXT",
+            help='Such as "latency_ms<=2" or "size_mb<=1"; may be given several times.',
+            show_default="none",
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="How many models are tried.")] = 20,
+    out: Annotated[Path, typer.Option(help="Directory for the report, the trials and the best model.")] = Path(
+        "keras_nnx_search"
+    ),
+    oracle: Annotated[
+        Oracle, typer.Option(help="What chooses the trials; tpe and nsga2 are Optuna's.")
+    ] = Oracle.random,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each trial, at most.")] = 40,
+    patience: Annotated[int, typer.Option(min=1, help="Epochs without progress after which a trial stops.")] = 10,
+    target: Annotated[Target, typer.Option(help="The runtime that artifacts are measured in.")] = Target.onnx,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that run trials at the same time.")] = 1,
+    recycle: Annotated[int, typer.Option(min=1, help="Trials after which a worker is replaced by a new one.")] = 5,
+    listen: Annotated[
+        str, typer.Option(help="Where the chief listens for workers; port 0 is any that is free.")
+    ] = "127.0.0.1:0",
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="The same gives the same trials.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew where an earlier search is in the directory.")
+    ] = False,
+) -> None:
+    """Search for the model that is best when it is deployed: accuracy, latency, size and memory of the proven artifact.
+
+    A trial that cannot be exported, or is too slow or too large for the constraints, is rejected before it is trained.
+    A search that was ended, however it was, goes on when the same command is given again.
+
+    In the directory you find search.html, search.json, and in best the model and its artifacts.
+
+    Example: keras-nnx search --space vit --data digits --constraint "latency_ms<=0.2" --workers 2 --out phone
+    """
+    from keras_nnx.tuning.searches.configuration import Configuration
+    from keras_nnx.tuning.searches.named import check_space_name
+
+    if importlib.util.find_spec("jinja2") is None:
+        raise ImportError('The report needs jinja2: run pip install "keras-nnx[plot]".')
+    check_space_name(space)
+    configuration = Configuration(
+        space=space,
+        data=data,
+        objectives=tuple(objectives or ("val_accuracy",)),
+        constraints=tuple(constraints or ()),
+        oracle=oracle.value,
+        trials=trials,
+        epochs=epochs,
+        patience=patience,
+        seed=seed,
+        target=target.value,
+    )
+    if ":" not in space:
+        configuration.parsed(("loss", "accuracy"))
+    _run(configuration, out, workers, recycle, listen, overwrite)
+
+
+def _run(configuration: Configuration, out: Path, workers: int, recycle: int, listen: str, overwrite: bool) -> None:
+    """Run a search in processes of their own, show it, and write what came of it."""
+    from rich.console import Console
+
+    from keras_nnx.tuning.searches.collect import begin, clear, collect, conclude
+    from keras_nnx.tuning.searches.folder import Folder
+    from keras_nnx.tuning.searches.progress import Progress, trial_table
+    from keras_nnx.tuning.searches.supervisor import Supervisor
+
+    console, folder, start = Console(), Folder(out), time.monotonic()
+    if folder.root.exists() and not folder.root.is_dir():
+        raise ValueError(f"{out} is a file: name a directory.")
+    with folder.locked() as lock:
+        if overwrite:
+            clear(folder)
+        done = begin(folder, configuration)
+        if done:
+            console.print(f"Going on in {out}: {done} of {configuration.trials} trials are done.", highlight=False)
+        progress = Progress(console, lambda: collect(folder, running=True), configuration.trials)
+        supervisor = Supervisor(folder, lock, workers, recycle, listen, progress.tell)
+        with progress:
+            supervisor.run(progress.show)
+            progress.show()
+        console.print("Exporting the best model to all formats, and measuring it afresh", style="dim")
+        supervisor.finish()
+        result = conclude(folder, time.monotonic() - start)
+    console.print(trial_table(result))
+    for note in result.afresh.get("notes", ()):
+        console.print(note, highlight=False, markup=False)
+    best = result.best
+    assert best is not None  # conclude refuses a search without one
+    console.print(f"Best: trial {best.id}; its artifacts: {folder.best}", highlight=False, soft_wrap=True)
+    typer.echo(f"Report: {folder.page}")

@@ -1,0 +1,82 @@
+"""The chief: the process in which the oracle is, and which keras-tuner's workers ask by gRPC.
+
+It knows the search space from a file, and neither models nor data: TensorFlow is not needed for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from concurrent import futures
+
+import grpc
+from keras_tuner.src import protos
+from keras_tuner.src.distribute.oracle_chief import OracleServicer, exit_chief
+
+from keras_nnx.tuning.searches.configuration import Configuration
+from keras_nnx.tuning.searches.folder import Folder, read_json, write_json
+from keras_nnx.tuning.searches.oracles import Durable, make_oracle
+from keras_nnx.tuning.searches.processes import end_with_parent
+
+_PAUSE_SECONDS = 0.1
+
+
+def main() -> None:
+    """Serve until nothing is left: the arguments are the folder of the search and the address to listen at."""
+    end_with_parent()
+    folder = Folder(sys.argv[1])
+    serve(open_oracle(folder), folder, sys.argv[2])
+
+
+def open_oracle(folder: Folder) -> Durable:
+    """Return the oracle of the search in a folder.
+
+    Args:
+        folder: In which the configuration and the space have been written.
+    """
+    configuration = Configuration.from_dict(read_json(folder.search)["configuration"])
+    space = read_json(folder.space)
+    objectives, _ = configuration.parsed(space["metrics"])
+    return make_oracle(
+        configuration.oracle,
+        objectives,
+        configuration.trials,
+        configuration.seed,
+        configuration.epochs,
+        folder,
+        space["space"],
+    )
+
+
+def serve(oracle: Durable, folder: Folder, address: str) -> None:
+    """Answer workers until no trial is under way and each of them knows that there are no more.
+
+    `keras_tuner` has a loop of its own for it, which sleeps for 20 seconds at a time and cannot say which free port
+    it has taken.
+
+    Args:
+        oracle: The oracle.
+        folder: Where the address is written.
+        address: Host and port; port 0 for any that is free.
+
+    Raises:
+        OSError: If the address is taken.
+    """
+    # One that dies is not to leave a port to two of them.
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=1), options=[("grpc.so_reuseport", 0)])
+    servicer = OracleServicer(oracle)
+    protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise OSError(f"The chief cannot listen at {address}: {error}") from error
+    server.start()
+    host = address.rpartition(":")[0]
+    write_json(folder.address, {"host": host, "port": port, "process": os.getpid()})
+    while not (servicer.stop_triggered and exit_chief(oracle)):
+        time.sleep(_PAUSE_SECONDS)
+    server.stop(grace=1).wait()
+    if oracle.given_up:
+        sys.stdout.write(json.dumps({"given_up": oracle.given_up}) + "\n")

@@ -1,0 +1,148 @@
+"""What a folder says about its search, read without Keras."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from typing import Any
+
+from keras_nnx.tuning.searches.configuration import Configuration
+from keras_nnx.tuning.searches.folder import MODEL, Folder, read_json, write_json
+from keras_nnx.tuning.searches.result import FORMAT, RUNNING, SearchResult, TrialResult
+from keras_nnx.tuning.searches.supervisor import SearchError
+
+
+def begin(folder: Folder, configuration: Configuration) -> int:
+    """Write down what is asked for, or check that it is what the search in the folder began with.
+
+    Args:
+        folder: Of the search.
+        configuration: What is asked for now.
+
+    Returns:
+        How many trials are done already.
+
+    Raises:
+        ValueError: If the folder holds another search, or something else.
+    """
+    values = read_json(folder.search)
+    if values is None:
+        _check_ours(folder)
+        values = {"format": FORMAT, "seconds": 0.0, "environment": {}}
+    else:
+        differences = configuration.differences(Configuration.from_dict(values["configuration"]))
+        if differences:
+            raise ValueError(
+                f"{folder.root} holds a search of which {'; '.join(differences)}: name another folder, or begin anew "
+                f"with --overwrite."
+            )
+    write_json(folder.search, {**values, "configuration": configuration.to_dict()}, keep=True)
+    return len(folder.results())
+
+
+def collect(folder: Folder, *, running: bool = False) -> SearchResult:
+    """Return what has been found so far.
+
+    Args:
+        folder: Of the search.
+        running: Whether to include the trials under way.
+
+    Raises:
+        ValueError: If the folder holds no search.
+    """
+    values = read_json(folder.search)
+    if values is None:
+        raise ValueError(f"{folder.root} holds no search: there is no {folder.search.name}.")
+    configuration = Configuration.from_dict(values["configuration"])
+    space = read_json(folder.space)
+    objectives, constraints = configuration.parsed(space["metrics"] if space else None)
+    trials = {key: _as_stored(folder, entry) for key, entry in folder.results().items()}
+    if running:
+        trials |= {trial.id: trial for trial in _under_way(folder) if trial.id not in trials}
+    return SearchResult(
+        folder.root,
+        {**configuration.to_dict(), **values.get("about", {})},
+        objectives,
+        constraints,
+        tuple(trials[key] for key in sorted(trials, key=int)),
+        values["seconds"],
+        values["environment"],
+        values.get("afresh", {}),
+    )
+
+
+def conclude(folder: Folder, seconds: float) -> SearchResult:
+    """Write the report of a search whose best model has been put in place.
+
+    Args:
+        folder: Of the search.
+        seconds: How long this part of it took.
+
+    Raises:
+        SearchError: If no trial was completed.
+    """
+    values, last = read_json(folder.search), read_json(folder.finish) or {}
+    values |= {
+        "seconds": values["seconds"] + seconds,
+        "environment": last.get("environment", {}),
+        "afresh": {key: last[key] for key in ("measures", "notes") if key in last},
+    }
+    write_json(folder.search, values, keep=True)
+    result = collect(folder)
+    write_json(folder.search, {**values, **result.to_dict()})
+    result.to_html(folder.page)
+    if result.best is None:
+        raise SearchError(_why_none(result))
+    return result
+
+
+def _as_stored(folder: Folder, entry: dict[str, Any]) -> TrialResult:
+    found = TrialResult.from_dict(entry)
+    kept = found.artifact is not None and (folder.trials / found.artifact / MODEL).exists()
+    return found if kept else dataclasses.replace(found, artifact=None)
+
+
+def _under_way(folder: Folder) -> list[TrialResult]:
+    found = []
+    for path in folder.state.glob("worker-*.json"):
+        stage: dict[str, Any] = read_json(path) or {}
+        if stage.get("trial"):
+            written = read_json(folder.trial(stage["trial"]) / "trial.json")
+            values = written["hyperparameters"]["values"] if written else {}
+            shown = {key: value for key, value in values.items() if not key.startswith("tuner/")}
+            found.append(TrialResult(stage["trial"], RUNNING, shown, reason=stage["stage"], worker=path.stem))
+    return found
+
+
+def _check_ours(folder: Folder) -> None:
+    known = {folder.state.name, folder.logs.name}
+    foreign = sorted(path.name for path in folder.root.iterdir() if path.name not in known)
+    if foreign:
+        raise ValueError(f"{folder.root} holds {foreign[0]}, and no search: name another folder.")
+
+
+def clear(folder: Folder) -> None:
+    """Remove the search in a folder, which this process has locked, and nothing else.
+
+    Raises:
+        ValueError: If it holds something else.
+    """
+    if read_json(folder.search) is None:
+        _check_ours(folder)
+    ours = (folder.trials, folder.logs, folder.best, folder.search, folder.page)
+    for path in (*ours, folder.search.with_name(folder.search.name + ".previous")):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    for path in folder.state.glob("*.json*"):
+        path.unlink()
+
+
+def _why_none(result: SearchResult) -> str:
+    reasons: dict[str, int] = {}
+    for trial in result.trials:
+        key = f"{trial.state}, {trial.reason}"
+        reasons[key] = reasons.get(key, 0) + 1
+    shown = "; ".join(f"{reason}" for reason in list(reasons)[:3])
+    return f"None of {len(result.trials)} trials was completed. The first reasons: {shown}"

@@ -1,0 +1,137 @@
+"""What trials are trained and judged on."""
+
+from __future__ import annotations
+
+import dataclasses
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+_VALIDATION_SHARE = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchData:
+    """The data of a search.
+
+    Args:
+        train: What `keras.Model.fit` takes: a data set, or a tuple of inputs and targets.
+        validation: As `train`; its scores are the `val_` metrics.
+        inputs: Some or all validation inputs as the exported model takes them, by the name of its input or in a dict
+            by all names: what artifacts are timed and tested on.
+        targets: What belongs to `inputs`.
+        input_shape: Of one example.
+        classes: How many there are; None where there are none.
+        deployable: Makes of a trained model the one that is exported, with what prepares its inputs inside.
+        calibration: Inputs of training examples as the exported model takes them, for int8.
+        labels: The names of the classes.
+    """
+
+    train: Any
+    validation: Any
+    inputs: Any
+    targets: np.ndarray
+    input_shape: tuple[int, ...]
+    classes: int | None = None
+    deployable: Callable[[keras.Model], keras.Model] = lambda model: model
+    calibration: Any = None
+    labels: tuple[str, ...] = ()
+
+
+def arrays(train: tuple[Any, Any], validation: tuple[Any, Any] | None = None, seed: int = 0) -> SearchData:
+    """Return the data of a search in arrays.
+
+    Args:
+        train: Inputs and targets; the inputs may be a dictionary by the name of the model's input.
+        validation: Inputs and targets. Default: a fifth of `train`, drawn by the seed.
+        seed: Of the split.
+
+    Raises:
+        ValueError: If inputs and targets are not equally many.
+    """
+    if validation is None:
+        count = len(train[1])
+        order = np.random.default_rng(seed).permutation(count)
+        cut = max(1, round(_VALIDATION_SHARE * count))
+        train, validation = _rows(train, order[cut:]), _rows(train, order[:cut])
+    for name, (x, y) in (("training", train), ("validation", validation)):
+        lengths = {len(value) for value in keras.tree.flatten(x)} | {len(y)}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError(f"The {name} data have {sorted(lengths)} examples: inputs and targets have to be as many.")
+    first, targets = keras.tree.flatten(train[0])[0], np.asarray(train[1])
+    whole = targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer)
+    return SearchData(
+        train=train,
+        validation=validation,
+        inputs=validation[0],
+        targets=np.asarray(validation[1]),
+        input_shape=tuple(first.shape[1:]),
+        classes=int(targets.max()) + 1 if whole else targets.shape[-1] if targets.ndim > 1 else None,
+        calibration=keras.tree.map_structure(lambda value: value[:256], train[0]),
+    )
+
+
+def from_pipelines(name: str, seed: int, batch_size: int = 64) -> SearchData:
+    """Return a data set of `keras_nnx.data`, whose model takes pixels of 0 to 255.
+
+    Args:
+        name: As in `keras_nnx.data.load`; nothing is downloaded.
+        seed: Of order and augmentation.
+        batch_size: Examples in a batch.
+
+    Raises:
+        DataError: If there is no such data set here.
+    """
+    from keras_nnx import data
+
+    loaded = data.load(name, augment="affine", seed=seed, batch_size=batch_size, download=False)
+    pixels, targets = zip(*((np.asarray(x), np.asarray(y)) for x, y in loaded.raw("validation")), strict=True)
+
+    def deployable(model: keras.Model) -> keras.Model:
+        image = keras.Input(loaded.info.image_shape, name="image")
+        scores = keras.layers.Identity(name="scores")(model(loaded.normalization()(image)))
+        return keras.Model(image, scores, name=f"{loaded.info.name.replace('/', '_')}_{model.name}")
+
+    return SearchData(
+        train=loaded.train,
+        validation=loaded.validation,
+        inputs=np.concatenate(pixels),
+        targets=np.concatenate(targets),
+        input_shape=loaded.info.image_shape,
+        classes=loaded.info.num_classes,
+        deployable=deployable,
+        calibration=loaded.raw("train").take(6),
+        labels=loaded.info.labels,
+    )
+
+
+def from_file(path: Path, seed: int) -> SearchData:
+    """Return the data in an .npz file: `x_train`, `y_train`, `x_val`, `y_val`, or `x` and `y`, which are split.
+
+    Args:
+        path: The file.
+        seed: Of the split.
+
+    Raises:
+        ValueError: If it is no such file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = {name: archive[name] for name in archive.files}
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is no .npz file of plain arrays.") from error
+    if {"x_train", "y_train", "x_val", "y_val"} <= set(found):
+        return arrays((found["x_train"], found["y_train"]), (found["x_val"], found["y_val"]), seed)
+    if {"x", "y"} <= set(found):
+        return arrays((found["x"], found["y"]), None, seed)
+    raise ValueError(
+        f"{path} has the arrays {', '.join(found) or 'none'}: it needs x and y, or x_train, y_train, x_val and y_val."
+    )
+
+
+def _rows(pair: tuple[Any, Any], rows: np.ndarray) -> tuple[Any, Any]:
+    return keras.tree.map_structure(lambda value: np.asarray(value)[rows], pair[0]), np.asarray(pair[1])[rows]

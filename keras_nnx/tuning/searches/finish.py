@@ -1,0 +1,92 @@
+"""The end of a search: the best model's artifacts in all formats, proven and measured afresh, and the report."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import traceback
+from typing import Any
+
+from keras_nnx.export import ExportError, load_model
+from keras_nnx.export.arguments import FORMATS
+from keras_nnx.export.directories import staged_directory
+from keras_nnx.export.manifest import versions
+from keras_nnx.tuning.searches.artifacts import Meter, export_for
+from keras_nnx.tuning.searches.collect import collect
+from keras_nnx.tuning.searches.configuration import Configuration
+from keras_nnx.tuning.searches.data import SearchData
+from keras_nnx.tuning.searches.folder import MODEL, Folder, read_json, write_json
+from keras_nnx.tuning.searches.named import find_data, find_space
+from keras_nnx.tuning.searches.processes import end_with_parent
+from keras_nnx.tuning.searches.quiet import Quiet
+from keras_nnx.tuning.searches.result import SearchResult, TrialResult
+
+
+def main() -> None:
+    """Finish the search in a folder, which is the argument, in a process of its own."""
+    end_with_parent()
+    folder = Folder(sys.argv[1])
+    configuration = Configuration.from_dict(read_json(folder.search)["configuration"])
+    try:
+        data = find_data(configuration.data, configuration.seed)
+        find_space(configuration.space, data)  # brings what the model is made of
+        finish(folder, data)
+    except Exception as error:
+        traceback.print_exc()
+        write_json(folder.state / "refusal.json", {"message": f"{type(error).__name__}: {error}"})
+        raise
+
+
+def finish(folder: Folder, data: SearchData) -> None:
+    """Put the best model's artifacts in place, and measure them once more.
+
+    Args:
+        folder: Of the search.
+        data: As it was searched with.
+    """
+    result = collect(folder)
+    best = result.best
+    found: dict[str, Any] = {"environment": environment()}
+    if best is not None:
+        found |= {"best": best.id, **_export_best(folder, result, best, data)}
+    write_json(folder.finish, found)
+
+
+def _export_best(folder: Folder, result: SearchResult, best: TrialResult, data: SearchData) -> dict[str, Any]:
+    configuration = Configuration.from_dict(read_json(folder.search)["configuration"])
+    source = folder.trial(best.id) / MODEL
+    quantities = configuration.quantities(read_json(folder.space)["metrics"])
+    notes = []
+    with staged_directory(folder.best, overwrite=True, foreign=lambda path: None) as stage:
+        model = load_model(source)
+        shutil.copy2(source, stage / MODEL)
+        try:
+            reports = export_for(model, stage, quantities, data, configuration, verify=True, formats=FORMATS)
+        except ExportError as error:
+            notes.append(f"Only {configuration.target} was exported, since one of the others is refused: {error}")
+            shutil.rmtree(stage / "float32", ignore_errors=True)
+            reports = export_for(model, stage, quantities, data, configuration, verify=True)
+        meter = Meter(reports, data, configuration.target, Quiet(folder.state))
+        measures = {entry.name: meter.measure(entry) for entry in quantities if entry.kind == "artifact"}
+    broken = [
+        f"{constraint} (it is {measures[constraint.name]:.4g} now, and was {best.measures[constraint.name]:.4g})"
+        for constraint in result.constraints
+        if constraint.name in measures and not constraint.allows(measures[constraint.name])
+    ]
+    if broken:
+        notes.append(
+            f"Measured afresh, the best model breaks {', '.join(broken)}: ask for a little more than you need."
+        )
+    return {"measures": measures, "notes": [*notes, *meter.notes]}
+
+
+def environment() -> dict[str, str]:
+    """Return what the search ran on."""
+    return {
+        **versions(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processors": str(os.cpu_count()),
+    }

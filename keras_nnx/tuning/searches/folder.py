@@ -1,0 +1,126 @@
+"""The folder of a search: what is where, written whole or not at all, and used by one search at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SEARCH = "search.json"
+PAGE = "search.html"
+BEST = "best"
+TRIALS = "trials"
+LOGS = "logs"
+MODEL = "model.keras"
+_STATE = ".state"
+_PREVIOUS = ".previous"
+
+
+class Folder:
+    """Where a search keeps what it knows.
+
+    Args:
+        root: The folder that the user has named.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).absolute()
+        self.trials = self.root / TRIALS
+        self.state = self.root / _STATE
+        self.logs = self.root / LOGS
+        self.search = self.root / SEARCH
+        self.page = self.root / PAGE
+        self.best = self.root / BEST
+        self.oracle = self.trials / "oracle.json"
+        self.space = self.state / "space.json"
+        self.address = self.state / "address.json"
+        self.finish = self.state / "finish.json"
+
+    def trial(self, trial_id: str) -> Path:
+        """Return the folder of a trial, under the name that keras-tuner gives it."""
+        return self.trials / f"trial_{trial_id}"
+
+    def result(self, trial_id: str) -> Path:
+        """Return the file with the result of a trial."""
+        return self.trial(trial_id) / "result.json"
+
+    def stage(self, worker: str) -> Path:
+        """Return the file in which a worker says what it does."""
+        return self.state / f"{worker}.json"
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        """Return what is stored of the trials that ended, by their numbers in order."""
+        paths = self.trials.glob("trial_*/result.json")
+        found = {path.parent.name.removeprefix("trial_"): read_json(path) for path in paths}
+        return {key: found[key] for key in sorted(found, key=int) if found[key] is not None}
+
+    @contextlib.contextmanager
+    def locked(self, patience: float = 30.0) -> Iterator[int]:
+        """Hold the folder, and yield the descriptor that holds it with every process that inherits it.
+
+        Args:
+            patience: Seconds to wait for processes of an earlier search, which are about to end.
+
+        Raises:
+            ValueError: If another search uses the folder.
+        """
+        self.state.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.state / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            end = time.monotonic() + patience
+            while not _taken(descriptor, fcntl.LOCK_EX):
+                if time.monotonic() > end:
+                    raise ValueError(f"{self.root} is used by another search, which still runs: name another folder.")
+                time.sleep(0.2)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def write_json(path: Path, values: Any, *, keep: bool = False) -> None:
+    """Write a file at once: whoever reads it, and whatever ends this process, it is the old one or the new one.
+
+    Args:
+        path: The file.
+        values: What goes in.
+        keep: Whether the old one stays beside it, for `read_json` to fall back on.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(values, file)
+        file.flush()
+        os.fsync(file.fileno())
+    if keep and read_json(path, fall_back=False) is not None:
+        previous = path.with_name(path.name + _PREVIOUS)
+        link = previous.with_name(f".{previous.name}.{os.getpid()}")
+        link.unlink(missing_ok=True)
+        os.link(path, link)
+        link.replace(previous)
+    partial.replace(path)
+
+
+def read_json(path: Path, fall_back: bool = True) -> Any:
+    """Return what a file holds; None if it is missing or damaged, and so is the one before it.
+
+    Args:
+        path: The file.
+        fall_back: Whether to read the one before it.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
+        return read_json(path.with_name(path.name + _PREVIOUS), fall_back=False) if fall_back else None
+
+
+def _taken(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,124 @@
+"""A worker: the process that runs trials, one after the other, until it is recycled or none is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from typing import Any
+
+import keras_tuner
+
+from keras_nnx.data import DataError
+from keras_nnx.export.workers import shared_worker
+from keras_nnx.tuning.searches.configuration import Configuration
+from keras_nnx.tuning.searches.folder import Folder, read_json, write_json
+from keras_nnx.tuning.searches.named import find_data, find_space
+from keras_nnx.tuning.searches.processes import end_with_parent
+from keras_nnx.tuning.searches.quiet import Quiet
+from keras_nnx.tuning.searches.supervisor import RECYCLED, REFUSED
+from keras_nnx.tuning.searches.trial import TrialRunner, metric_names
+from keras_nnx.tuning.searches.tuner import RecycledError, SearchTuner
+
+PRUNING = ("tpe",)
+
+
+def main() -> None:
+    """Run trials: the arguments are the folder, the name of the worker, and after how many trials it ends.
+
+    The first worker finds out what the search space is, and writes it down before the chief is started.
+    """
+    end_with_parent()
+    folder, name, recycle = Folder(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    configuration = Configuration.from_dict(read_json(folder.search)["configuration"])
+    try:
+        runner = make_runner(folder, configuration)
+    except (ValueError, TypeError, ImportError, DataError, OSError) as error:
+        traceback.print_exc()
+        write_json(folder.state / "refusal.json", {"message": " ".join(str(error).split())})
+        sys.exit(REFUSED)
+    write_json(folder.state / "ready.json", {"process": os.getpid()})
+    _follow_chief(folder, name)
+    objectives, _ = configuration.parsed()
+    oracle = keras_tuner.oracles.RandomSearchOracle(
+        [keras_tuner.Objective(aim.name, aim.direction) for aim in objectives]
+    )
+    tuner = SearchTuner(oracle, runner, folder, recycle, _teller(folder, name), prunes(runner))
+    try:
+        with shared_worker():
+            tuner.search()
+    except RecycledError:
+        sys.exit(RECYCLED)
+
+
+def prunes(runner: TrialRunner) -> bool:
+    """Return whether the oracle ends trials early: by the one objective that there is, if it is known in each epoch."""
+    single = len(runner.objectives) == 1 and runner.objectives[0].quantity.kind == "metric"
+    return single and runner.configuration.oracle in PRUNING
+
+
+def make_runner(folder: Folder, configuration: Configuration) -> TrialRunner:
+    """Return what runs the trials of a search, and write down its space.
+
+    Args:
+        folder: Of the search.
+        configuration: What was asked for.
+
+    Raises:
+        ValueError: If space, data, objectives or constraints are not what they have to be, or the space is not the one
+            that the search began with.
+    """
+    data = find_data(configuration.data, configuration.seed)
+    space = find_space(configuration.space, data)
+    runner = TrialRunner(space, data, configuration, folder.trial, Quiet(folder.state))
+    write_space(folder, runner)
+    return runner
+
+
+def write_space(folder: Folder, runner: TrialRunner) -> None:
+    """Write the search space down for the chief.
+
+    Raises:
+        ValueError: If there is another one already.
+    """
+    hp = keras_tuner.HyperParameters()
+    runner.space.declare_hyperparameters(hp)
+    if not hp.space:
+        raise ValueError("The space has no ranges: there is nothing to search.")
+    found = {"space": {"space": hp.get_config()["space"], "values": {}}, "metrics": list(metric_names(runner.space))}
+    before = read_json(folder.space)
+    if before is None:
+        write_json(folder.space, found)
+    elif before != _as_read(found):
+        raise ValueError(
+            f"The space is not the one that the search in {folder.root} began with: name another folder, or begin "
+            f"anew with --overwrite."
+        )
+
+
+def _as_read(values: Any) -> Any:
+    return json.loads(json.dumps(values))
+
+
+def _follow_chief(folder: Folder, name: str) -> None:
+    """Tell keras-tuner where the chief is, as soon as there is one."""
+    while (address := read_json(folder.address)) is None:
+        time.sleep(0.1)
+    os.environ.update(
+        KERASTUNER_ORACLE_IP=address["host"], KERASTUNER_ORACLE_PORT=str(address["port"]), KERASTUNER_TUNER_ID=name
+    )
+
+
+def _teller(folder: Folder, name: str) -> Any:
+    said = [""]
+
+    def tell(trial: str, stage: str) -> None:
+        if stage != said[0]:
+            write_json(folder.stage(name), {"trial": trial, "stage": stage, "process": os.getpid()})
+            sys.stdout.write(f"{time.strftime('%H:%M:%S')} {trial} {stage}\n")
+            sys.stdout.flush()
+            said[0] = stage
+
+    return tell
