@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from keras_nnx.tuning.searches.configuration import Configuration
+    from keras_nnx.tuning.searches.folder import Folder
 
 
 class Oracle(StrEnum):
@@ -113,8 +115,7 @@ def command(
         seed=seed,
         target=target.value,
     )
-    if ":" not in space:
-        configuration.parsed(("loss", "accuracy"))
+    configuration.parsed(None if ":" in space else ("loss", "accuracy"))  # the metrics of those that have a name
     _run(configuration, out, workers, recycle, listen, overwrite)
 
 
@@ -130,6 +131,9 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
     console, folder, start = Console(), Folder(out), time.monotonic()
     if folder.root.exists() and not folder.root.is_dir():
         raise ValueError(f"{out} is a file: name a directory.")
+    if Supervisor.elsewhere():
+        _join(configuration, folder, workers, recycle)
+        return
     with folder.locked() as lock:
         if overwrite:
             clear(folder)
@@ -138,9 +142,14 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
             console.print(f"Going on in {out}: {done} of {configuration.trials} trials are done.", highlight=False)
         progress = Progress(console, lambda: collect(folder, running=True), configuration.trials)
         supervisor = Supervisor(folder, lock, workers, recycle, listen, progress.tell)
-        with progress:
-            supervisor.run(progress.show)
-            progress.show()
+        try:
+            with progress:
+                if done < configuration.trials:
+                    supervisor.run(progress.show)
+                progress.show()
+        except KeyboardInterrupt:
+            console.print(f"Ended; the same command goes on where it was, in {out}.", highlight=False, soft_wrap=True)
+            raise
         console.print("Exporting the best model to all formats, and measuring it afresh", style="dim")
         supervisor.finish()
         result = conclude(folder, time.monotonic() - start)
@@ -151,3 +160,21 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
     assert best is not None  # conclude refuses a search without one
     console.print(f"Best: trial {best.id}; its artifacts: {folder.best}", highlight=False, soft_wrap=True)
     typer.echo(f"Report: {folder.page}")
+
+
+def _join(configuration: Configuration, folder: Folder, workers: int, recycle: int) -> None:
+    """Run trials for the chief of another machine, which shares the folder."""
+    from rich.console import Console
+
+    from keras_nnx.tuning.searches.collect import begin
+    from keras_nnx.tuning.searches.supervisor import Supervisor
+
+    console = Console()
+    if not folder.search.exists():
+        raise ValueError(
+            f"{folder.root} holds no search to join: start the chief first, in a folder that both can see."
+        )
+    begin(folder, configuration)
+    supervisor = Supervisor(folder, None, workers, recycle, "", lambda line: console.print(line, highlight=False))
+    console.print(f"{workers} workers run trials for {os.environ['KERASTUNER_ORACLE_IP']}", highlight=False)
+    supervisor.run(lambda: None)

@@ -13,12 +13,16 @@ if importlib.util.find_spec("keras_tuner") is None:
     raise ImportError('keras_nnx.tuning needs keras-tuner: run pip install "keras-nnx[tune]".')
 
 if TYPE_CHECKING:
+    from keras_nnx.tuning.architecture import architectures, convolutional_classifier
+    from keras_nnx.tuning.described import suggested
     from keras_nnx.tuning.hypermodel import InfeasibleError, Space, space
     from keras_nnx.tuning.ranges import Bool, Choice, Float, Int, Range, Repeat
     from keras_nnx.tuning.recipe import Recipe, knobs
     from keras_nnx.tuning.searches.data import SearchData
+    from keras_nnx.tuning.searches.measure import Measurement, MeasurementError, measure_artifact
     from keras_nnx.tuning.searches.result import SearchResult, TrialResult
     from keras_nnx.tuning.searches.run import load_search, search
+    from keras_nnx.tuning.searches.supervisor import SearchError
 
 __all__ = [
     "Bool",
@@ -26,17 +30,24 @@ __all__ = [
     "Float",
     "InfeasibleError",
     "Int",
+    "Measurement",
+    "MeasurementError",
     "Range",
     "Recipe",
     "Repeat",
     "SearchData",
+    "SearchError",
     "SearchResult",
     "Space",
     "TrialResult",
+    "architectures",
+    "convolutional_classifier",
     "knobs",
     "load_search",
+    "measure_artifact",
     "search",
     "space",
+    "suggested",
 ]
 
 _FILES = {
@@ -45,17 +56,24 @@ _FILES = {
     "Float": "ranges",
     "InfeasibleError": "hypermodel",
     "Int": "ranges",
+    "Measurement": "searches.measure",
+    "MeasurementError": "searches.measure",
     "Range": "ranges",
     "Recipe": "recipe",
     "Repeat": "ranges",
     "SearchData": "searches.data",
+    "SearchError": "searches.supervisor",
     "SearchResult": "searches.result",
     "Space": "hypermodel",
     "TrialResult": "searches.result",
+    "architectures": "architecture",
+    "convolutional_classifier": "architecture",
     "knobs": "recipe",
     "load_search": "searches.run",
+    "measure_artifact": "searches.measure",
     "search": "searches.run",
     "space": "hypermodel",
+    "suggested": "described",
 }
 
 

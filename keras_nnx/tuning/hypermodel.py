@@ -128,6 +128,20 @@ def _check_arguments(builder: Callable[..., Any], name: str, arguments: dict[str
     signature = inspect.signature(builder)
     try:
         signature.bind(**arguments)
+        _check_layer_arguments(builder, arguments)
     except TypeError as error:
         known = [key for key, entry in signature.parameters.items() if entry.kind not in (entry.VAR_POSITIONAL,)]
         raise TypeError(f"space({name}): {error}. It takes {', '.join(known)}.") from None
+
+
+def _check_layer_arguments(builder: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    """Raise if a layer hands an argument on that none of its bases has: it would be refused in each trial."""
+    if not (isinstance(builder, type) and issubclass(builder, keras.layers.Layer)):
+        return
+    known = {"input_shape", "input_dim"}
+    for base in builder.__mro__:
+        if base is not object and "__init__" in vars(base):
+            known |= set(inspect.signature(vars(base)["__init__"]).parameters)
+    for name in arguments:
+        if name not in known:
+            raise TypeError(f"got an unexpected keyword argument {name!r}")

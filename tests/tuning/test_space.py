@@ -84,6 +84,10 @@ def test_what_does_not_go_together_is_infeasible():
 def test_errors():
     with pytest.raises(TypeError, match=r"space\(network\): got an unexpected keyword argument 'unit'. It takes units"):
         space(network, unit=Int(1, 2))
+    with pytest.raises(TypeError, match=r"space\(Dense\): got an unexpected keyword argument 'unit'"):
+        nnx.tuning.space(keras.layers.Dense, unit=3, units=4)
+    nnx.tuning.space(keras.layers.Dense, units=4, name="head", dtype="float32", trainable=False, input_shape=(3,))
+    nnx.tuning.space(keras.layers.Conv2D, filters=4, kernel_size=3, use_bias=False)
     with pytest.raises(TypeError, match="needs a function or a class"):
         space("network")
     with pytest.raises(TypeError, match=r"builds no keras.Model"):

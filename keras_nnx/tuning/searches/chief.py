@@ -5,7 +5,6 @@ It knows the search space from a file, and neither models nor data: TensorFlow i
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -51,10 +50,10 @@ def open_oracle(folder: Folder) -> Durable:
 
 
 def serve(oracle: Durable, folder: Folder, address: str) -> None:
-    """Answer workers until no trial is under way and each of them knows that there are no more.
+    """Answer workers, and write down when no trial is under way and all that have asked know that there are no more.
 
-    `keras_tuner` has a loop of its own for it, which sleeps for 20 seconds at a time and cannot say which free port
-    it has taken.
+    `keras_tuner` has a loop of its own for it, which sleeps for 20 seconds at a time, cannot say which free port it
+    has taken, and ends before a worker that starts late has asked. This one ends with the process that started it.
 
     Args:
         oracle: The oracle.
@@ -75,8 +74,7 @@ def serve(oracle: Durable, folder: Folder, address: str) -> None:
     server.start()
     host = address.rpartition(":")[0]
     write_json(folder.address, {"host": host, "port": port, "process": os.getpid()})
-    while not (servicer.stop_triggered and exit_chief(oracle)):
+    while True:
+        if servicer.stop_triggered and not folder.over.exists() and exit_chief(oracle):
+            write_json(folder.over, {"given_up": oracle.given_up})
         time.sleep(_PAUSE_SECONDS)
-    server.stop(grace=1).wait()
-    if oracle.given_up:
-        sys.stdout.write(json.dumps({"given_up": oracle.given_up}) + "\n")

@@ -33,8 +33,8 @@ def begin(folder: Folder, configuration: Configuration) -> int:
         differences = configuration.differences(Configuration.from_dict(values["configuration"]))
         if differences:
             raise ValueError(
-                f"{folder.root} holds a search of which {'; '.join(differences)}: name another folder, or begin anew "
-                f"with --overwrite."
+                f"{folder.root} holds another search, by its {', '.join(differences)}: name another folder, or begin "
+                f"anew with overwrite=True (on the command line --overwrite)."
             )
     write_json(folder.search, {**values, "configuration": configuration.to_dict()}, keep=True)
     return len(folder.results())

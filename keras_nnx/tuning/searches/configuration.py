@@ -39,7 +39,7 @@ class Configuration:
         target: The runtime that artifacts are measured in: `"onnx"` or `"tflite"`.
 
     Raises:
-        ValueError: If something has no meaning, or the constraints contradict each other.
+        ValueError: If something has no meaning.
     """
 
     space: str
@@ -66,7 +66,6 @@ class Configuration:
                 raise ValueError(f"{name}={getattr(self, name)!r} has to be a number of at least 1.")
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"seed={self.seed!r} has to be at least 0, and under 2 to the power of 31.")
-        self.parsed()
 
     def parsed(self, metrics: Sequence[str] | None = None) -> tuple[tuple[Objective, ...], tuple[Constraint, ...]]:
         """Return the objectives and constraints.
@@ -107,7 +106,7 @@ class Configuration:
         """Return in what a search that goes on may not differ from its beginning, and does."""
         mine, theirs = self.to_dict(), other.to_dict()
         return [
-            f"{name} was {_shown(theirs[name])} and is now {_shown(mine[name])}"
+            f"{name} ({_shown(theirs[name])} before, {_shown(mine[name])} now)"
             for name in mine
             if name not in _CHANGEABLE and mine[name] != theirs[name]
         ]

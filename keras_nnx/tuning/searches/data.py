@@ -53,15 +53,13 @@ def arrays(train: tuple[Any, Any], validation: tuple[Any, Any] | None = None, se
     Raises:
         ValueError: If inputs and targets are not equally many.
     """
+    _check_lengths("training", train)
     if validation is None:
         count = len(train[1])
         order = np.random.default_rng(seed).permutation(count)
         cut = max(1, round(_VALIDATION_SHARE * count))
         train, validation = _rows(train, order[cut:]), _rows(train, order[:cut])
-    for name, (x, y) in (("training", train), ("validation", validation)):
-        lengths = {len(value) for value in keras.tree.flatten(x)} | {len(y)}
-        if len(lengths) != 1 or 0 in lengths:
-            raise ValueError(f"The {name} data have {sorted(lengths)} examples: inputs and targets have to be as many.")
+    _check_lengths("validation", validation)
     first, targets = keras.tree.flatten(train[0])[0], np.asarray(train[1])
     whole = targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer)
     return SearchData(
@@ -131,6 +129,12 @@ def from_file(path: Path, seed: int) -> SearchData:
     raise ValueError(
         f"{path} has the arrays {', '.join(found) or 'none'}: it needs x and y, or x_train, y_train, x_val and y_val."
     )
+
+
+def _check_lengths(name: str, pair: tuple[Any, Any]) -> None:
+    lengths = {len(value) for value in keras.tree.flatten(pair[0])} | {len(pair[1])}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(f"The {name} data have {sorted(lengths)} examples: inputs and targets have to be as many.")
 
 
 def _rows(pair: tuple[Any, Any], rows: np.ndarray) -> tuple[Any, Any]:

@@ -35,7 +35,7 @@ def main() -> None:
         finish(folder, data)
     except Exception as error:
         traceback.print_exc()
-        write_json(folder.state / "refusal.json", {"message": f"{type(error).__name__}: {error}"})
+        write_json(folder.refusal, {"message": f"{type(error).__name__}: {error}"})
         raise
 
 
@@ -47,8 +47,18 @@ def finish(folder: Folder, data: SearchData) -> None:
         data: As it was searched with.
     """
     result = collect(folder)
-    best = result.best
+    best, before = result.best, read_json(folder.finish) or {}
     found: dict[str, Any] = {"environment": environment()}
+    if (
+        best is not None
+        and folder.best.exists()
+        and (before.get("best"), before["environment"])
+        == (
+            best.id,
+            found["environment"],
+        )
+    ):
+        return  # a search that was finished, and is looked at again
     if best is not None:
         found |= {"best": best.id, **_export_best(folder, result, best, data)}
     write_json(folder.finish, found)

@@ -38,6 +38,9 @@ class Folder:
         self.best = self.root / BEST
         self.oracle = self.trials / "oracle.json"
         self.space = self.state / "space.json"
+        self.ready = self.state / "ready.json"
+        self.refusal = self.state / "refusal.json"
+        self.over = self.state / "over.json"
         self.address = self.state / "address.json"
         self.finish = self.state / "finish.json"
 

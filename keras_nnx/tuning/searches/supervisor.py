@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,8 @@ _PAUSE_SECONDS = 0.2
 _MOST_DEATHS_OF_A_TRIAL = 2
 _MOST_DEATHS_OF_A_CHIEF = 3
 _MOST_DEATHS_WITHOUT_RESULT = 6
-_LINGERING_SECONDS = 5.0
+_PATIENCE_SECONDS = 10.0
+_ELSEWHERE = "KERASTUNER_ORACLE_IP"
 
 
 class SearchError(Exception):
@@ -33,23 +35,34 @@ class Supervisor:
 
     Args:
         folder: Of the search, which this process has locked.
-        lock: The descriptor of the lock, which all inherit: the folder is free when the last of them has gone.
+        lock: The descriptor of the lock, which all inherit: the folder is free when the last of them has gone. None
+            where another process has it.
         workers: How many.
         recycle: After how many trials a worker is replaced.
         address: Where the chief listens.
         tell: Is told what is worth a line.
+
+    Attributes:
+        joined: Whether the chief runs on another machine, as keras-tuner's environment variables say.
     """
 
     def __init__(
-        self, folder: Folder, lock: int, workers: int, recycle: int, address: str, tell: Callable[[str], None]
+        self, folder: Folder, lock: int | None, workers: int, recycle: int, address: str, tell: Callable[[str], None]
     ) -> None:
         self.folder, self.lock, self.recycle, self.address, self.tell = folder, lock, recycle, address, tell
-        self.names = [f"worker-{number}" for number in range(1, workers + 1)]
+        self.joined = self.elsewhere()
+        machine = f"{socket.gethostname()}-" if self.joined else ""
+        self.names = [f"worker-{machine}{number}" for number in range(1, workers + 1)]
         self._running: dict[str, subprocess.Popen] = {}
         self._chief: subprocess.Popen | None = None
         self._chief_deaths = 0
         self._deaths = 0
         self._results = 0
+
+    @staticmethod
+    def elsewhere() -> bool:
+        """Return whether the environment names the chief of another machine."""
+        return _ELSEWHERE in os.environ
 
     def run(self, show: Callable[[], Any]) -> None:
         """Run until no trial is left.
@@ -67,7 +80,7 @@ class Supervisor:
                 time.sleep(_PAUSE_SECONDS)
                 self._look_after_chief()
                 self._look_after_workers()
-            self._let_chief_end()
+            self._wait_for_others(show)
         finally:
             self.end()
 
@@ -77,7 +90,6 @@ class Supervisor:
         Raises:
             SearchError: If it cannot.
         """
-        self.folder.finish.unlink(missing_ok=True)
         process = self._start("finish", "finish", str(self.folder.root))
         try:
             code = process.wait()
@@ -100,28 +112,29 @@ class Supervisor:
 
     def _begin(self, show: Callable[[], Any]) -> None:
         """Start the first worker, which writes down the space, and then the others."""
-        for path in (self.folder.address, self.folder.state / "ready.json", self.folder.state / "refusal.json"):
-            path.unlink(missing_ok=True)
-        for path in self.folder.state.glob("worker-*.json*"):
-            path.unlink()
+        if not self.joined:
+            for path in (self.folder.address, self.folder.ready, self.folder.refusal, self.folder.over):
+                path.unlink(missing_ok=True)
+            for path in self.folder.state.glob("worker-*.json*"):
+                path.unlink()
         first = self.names[0]
         self._start_worker(first)
-        while not (self.folder.state / "ready.json").exists():
+        while not self.folder.ready.exists():
             if self._running[first].poll() is not None:
                 raise SearchError(self._last_words(first))
             show()
             time.sleep(_PAUSE_SECONDS)
-        self._start_chief()
+        if not self.joined:
+            self._start_chief()
         for name in self.names[1:]:
             self._start_worker(name)
 
     def _look_after_chief(self) -> None:
-        assert self._chief is not None  # for the type checker: it was started
-        code = self._chief.poll()
-        if code in (None, DONE):
+        code = self._chief.poll() if self._chief is not None else None
+        if code is None:
             return
         self._chief_deaths += 1
-        if self._chief_deaths > _MOST_DEATHS_OF_A_CHIEF or code == REFUSED:
+        if self._chief_deaths > _MOST_DEATHS_OF_A_CHIEF:
             raise SearchError(self._last_words("chief"))
         self.tell(f"the chief ended with {described(code)}: it is started again, and the workers with it")
         running = list(self._running)
@@ -176,12 +189,16 @@ class Supervisor:
         )
         write_json(self.folder.result(trial), {**result.to_dict(), "drawn": None})
 
-    def _let_chief_end(self) -> None:
-        assert self._chief is not None  # for the type checker
-        try:
-            self._chief.wait(_LINGERING_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.tell("the chief did not end by itself, and was ended")
+    def _wait_for_others(self, show: Callable[[], Any]) -> None:
+        """Wait until workers of other machines have ended their trials; those of this one have."""
+        patience = time.monotonic() + _PATIENCE_SECONDS
+        while not self.joined and not self.folder.over.exists():
+            self._look_after_chief()
+            show()
+            time.sleep(_PAUSE_SECONDS)
+            if time.monotonic() > patience:
+                patience = float("inf")
+                self.tell("waiting for the trials of workers on other machines; Ctrl-C leaves them for later")
 
     def _start_worker(self, name: str) -> None:
         self._running[name] = self._start(name, "worker", str(self.folder.root), name, str(self.recycle))
@@ -200,7 +217,7 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 env={**self._defaults(), **os.environ, **environment},
-                pass_fds=(self.lock,),
+                pass_fds=() if self.lock is None else (self.lock,),
                 start_new_session=True,
             )
 
@@ -215,7 +232,7 @@ class Supervisor:
         }
 
     def _last_words(self, name: str) -> str:
-        refusal = read_json(self.folder.state / "refusal.json")
+        refusal = read_json(self.folder.refusal)
         if refusal is not None:
             return refusal["message"]
         path = self.folder.logs / f"{name}.log"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import tempfile
 import time
@@ -213,9 +214,9 @@ class _Run:
 def _plain(value: Any) -> Any:
     """Return a number for the name of one, by which it was chosen."""
     for kind in (int, float):
-        if isinstance(value, str):
-            with contextlib.suppress(ValueError):
-                value = kind(value)
+        with contextlib.suppress(ValueError):
+            if isinstance(value, str) and str(kind(value)) == value and math.isfinite(kind(value)):
+                return kind(value)
     return value
 
 

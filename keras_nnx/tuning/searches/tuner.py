@@ -92,6 +92,7 @@ class SearchTuner(BaseTuner):
         )
         result = dataclasses.replace(result, worker=self.tuner_id)
         write_json(self.folder.result(trial.trial_id), {**result.to_dict(), "drawn": hp.values})
+        self.tell(trial.trial_id, f"trial {trial.trial_id} ended: {result.state} {result.reason}")
         return result
 
     def _drawn(self, trial: Trial) -> keras_tuner.HyperParameters:

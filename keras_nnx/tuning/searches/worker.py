@@ -37,14 +37,15 @@ def main() -> None:
         runner = make_runner(folder, configuration)
     except (ValueError, TypeError, ImportError, DataError, OSError) as error:
         traceback.print_exc()
-        write_json(folder.state / "refusal.json", {"message": " ".join(str(error).split())})
+        write_json(folder.refusal, {"message": " ".join(str(error).split())})
         sys.exit(REFUSED)
-    write_json(folder.state / "ready.json", {"process": os.getpid()})
+    write_json(folder.ready, {"process": os.getpid()})
     _follow_chief(folder, name)
     objectives, _ = configuration.parsed()
     oracle = keras_tuner.oracles.RandomSearchOracle(
         [keras_tuner.Objective(aim.name, aim.direction) for aim in objectives]
     )
+    sys.stdout.write(f"process {os.getpid()}\n")
     tuner = SearchTuner(oracle, runner, folder, recycle, _teller(folder, name), prunes(runner))
     try:
         with shared_worker():
@@ -94,7 +95,7 @@ def write_space(folder: Folder, runner: TrialRunner) -> None:
     elif before != _as_read(found):
         raise ValueError(
             f"The space is not the one that the search in {folder.root} began with: name another folder, or begin "
-            f"anew with --overwrite."
+            f"anew with overwrite=True (on the command line --overwrite)."
         )
 
 
@@ -104,11 +105,12 @@ def _as_read(values: Any) -> Any:
 
 def _follow_chief(folder: Folder, name: str) -> None:
     """Tell keras-tuner where the chief is, as soon as there is one."""
+    os.environ["KERASTUNER_TUNER_ID"] = name
+    if "KERASTUNER_ORACLE_IP" in os.environ:  # the chief of another machine
+        return
     while (address := read_json(folder.address)) is None:
         time.sleep(0.1)
-    os.environ.update(
-        KERASTUNER_ORACLE_IP=address["host"], KERASTUNER_ORACLE_PORT=str(address["port"]), KERASTUNER_TUNER_ID=name
-    )
+    os.environ.update(KERASTUNER_ORACLE_IP=address["host"], KERASTUNER_ORACLE_PORT=str(address["port"]))
 
 
 def _teller(folder: Folder, name: str) -> Any:
