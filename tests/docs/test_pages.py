@@ -30,6 +30,7 @@ ROOMS = (
     "callbacks",
     "models",
     "training",
+    "tuning",
     "data",
     "export",
 )
