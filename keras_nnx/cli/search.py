@@ -146,7 +146,7 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
             with progress:
                 if done < configuration.trials:
                     supervisor.run(progress.show)
-                progress.show()
+                progress.show(last=True)
         except KeyboardInterrupt:
             console.print(f"Ended; the same command goes on where it was, in {out}.", highlight=False, soft_wrap=True)
             raise

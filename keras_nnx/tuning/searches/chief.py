@@ -5,10 +5,14 @@ It knows the search space from a file, and neither models nor data: TensorFlow i
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
+import traceback
+from collections.abc import Callable
 from concurrent import futures
+from typing import Any
 
 import grpc
 from keras_tuner.src import protos
@@ -20,6 +24,30 @@ from keras_nnx.tuning.searches.oracles import Durable, make_oracle
 from keras_nnx.tuning.searches.processes import end_with_parent
 
 _PAUSE_SECONDS = 0.1
+
+
+class _Servicer(OracleServicer):
+    """Ends the process if the oracle fails, for the supervisor to start it again.
+
+    keras-tuner's lock is not let go of when something is raised under it: no worker would be answered any more.
+    """
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        return _or_end(found) if name[0].isupper() else found
+
+
+def _or_end(answer: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(answer)
+    def guarded(*arguments: Any) -> Any:
+        try:
+            return answer(*arguments)
+        except BaseException:  # noqa: BLE001  (it is told, and ends the process)
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+
+    return guarded
 
 
 def main() -> None:
@@ -65,7 +93,7 @@ def serve(oracle: Durable, folder: Folder, address: str) -> None:
     """
     # One that dies is not to leave a port to two of them.
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=1), options=[("grpc.so_reuseport", 0)])
-    servicer = OracleServicer(oracle)
+    servicer = _Servicer(oracle)
     protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
     try:
         port = server.add_insecure_port(address)

@@ -7,7 +7,7 @@ import shutil
 from typing import Any
 
 from keras_nnx.tuning.searches.configuration import Configuration
-from keras_nnx.tuning.searches.folder import MODEL, Folder, read_json, write_json
+from keras_nnx.tuning.searches.folder import WEIGHTS, Folder, read_json, write_json
 from keras_nnx.tuning.searches.result import FORMAT, RUNNING, SearchResult, TrialResult
 from keras_nnx.tuning.searches.supervisor import SearchError
 
@@ -98,7 +98,7 @@ def conclude(folder: Folder, seconds: float) -> SearchResult:
 
 def _as_stored(folder: Folder, entry: dict[str, Any]) -> TrialResult:
     found = TrialResult.from_dict(entry)
-    kept = found.artifact is not None and (folder.trials / found.artifact / MODEL).exists()
+    kept = found.artifact is not None and (folder.trials / found.artifact / WEIGHTS).exists()
     return found if kept else dataclasses.replace(found, artifact=None)
 
 

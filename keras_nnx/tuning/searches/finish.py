@@ -9,15 +9,19 @@ import sys
 import traceback
 from typing import Any
 
-from keras_nnx.export import ExportError, load_model
+import keras
+import keras_tuner
+
+from keras_nnx.export import ExportError
 from keras_nnx.export.arguments import FORMATS
 from keras_nnx.export.directories import staged_directory
 from keras_nnx.export.manifest import versions
+from keras_nnx.tuning.hypermodel import Space
 from keras_nnx.tuning.searches.artifacts import Meter, export_for
 from keras_nnx.tuning.searches.collect import collect
 from keras_nnx.tuning.searches.configuration import Configuration
 from keras_nnx.tuning.searches.data import SearchData
-from keras_nnx.tuning.searches.folder import MODEL, Folder, read_json, write_json
+from keras_nnx.tuning.searches.folder import WEIGHTS, Folder, read_json, write_json
 from keras_nnx.tuning.searches.named import find_data, find_space
 from keras_nnx.tuning.searches.processes import end_with_parent
 from keras_nnx.tuning.searches.quiet import Quiet
@@ -31,19 +35,20 @@ def main() -> None:
     configuration = Configuration.from_dict(read_json(folder.search)["configuration"])
     try:
         data = find_data(configuration.data, configuration.seed)
-        find_space(configuration.space, data)  # brings what the model is made of
-        finish(folder, data)
+        space = find_space(configuration.space, data)
+        finish(folder, space, data)
     except Exception as error:
         traceback.print_exc()
         write_json(folder.refusal, {"message": f"{type(error).__name__}: {error}"})
         raise
 
 
-def finish(folder: Folder, data: SearchData) -> None:
+def finish(folder: Folder, space: Space, data: SearchData) -> None:
     """Put the best model's artifacts in place, and measure them once more.
 
     Args:
         folder: Of the search.
+        space: What was searched.
         data: As it was searched with.
     """
     result = collect(folder)
@@ -60,18 +65,23 @@ def finish(folder: Folder, data: SearchData) -> None:
     ):
         return  # a search that was finished, and is looked at again
     if best is not None:
-        found |= {"best": best.id, **_export_best(folder, result, best, data)}
+        found |= {"best": best.id, **_export_best(folder, result, best, space, data)}
     write_json(folder.finish, found)
 
 
-def _export_best(folder: Folder, result: SearchResult, best: TrialResult, data: SearchData) -> dict[str, Any]:
+def _export_best(
+    folder: Folder, result: SearchResult, best: TrialResult, space: Space, data: SearchData
+) -> dict[str, Any]:
     configuration = Configuration.from_dict(read_json(folder.search)["configuration"])
-    source = folder.trial(best.id) / MODEL
+    model = _rebuilt(folder, best, space, data)
     quantities = configuration.quantities(read_json(folder.space)["metrics"])
     notes = []
     with staged_directory(folder.best, overwrite=True, foreign=lambda path: None) as stage:
-        model = load_model(source)
-        shutil.copy2(source, stage / MODEL)
+        try:
+            model.save(stage / "model.keras")
+        except (ValueError, TypeError, NotImplementedError) as error:
+            notes.append(f"Keras cannot save the model as a .keras file: {error}")
+            model.save_weights(stage / WEIGHTS)
         try:
             reports = export_for(model, stage, quantities, data, configuration, verify=True, formats=FORMATS)
         except ExportError as error:
@@ -90,6 +100,15 @@ def _export_best(folder: Folder, result: SearchResult, best: TrialResult, data: 
             f"Measured afresh, the best model breaks {', '.join(broken)}: ask for a little more than you need."
         )
     return {"measures": measures, "notes": [*notes, *meter.notes]}
+
+
+def _rebuilt(folder: Folder, trial: TrialResult, space: Space, data: SearchData) -> keras.Model:
+    """Return the model of a trial, built anew: a file with code in it would have to be trusted."""
+    written = read_json(folder.trial(trial.id) / "trial.json")
+    keras.backend.clear_session()
+    model = data.deployable(space.build(keras_tuner.HyperParameters.from_config(written["hyperparameters"])))
+    model.load_weights(folder.trial(trial.id) / WEIGHTS)
+    return model
 
 
 def environment() -> dict[str, str]:

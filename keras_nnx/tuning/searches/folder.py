@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ PAGE = "search.html"
 BEST = "best"
 TRIALS = "trials"
 LOGS = "logs"
-MODEL = "model.keras"
+WEIGHTS = "model.weights.h5"
 _STATE = ".state"
 _PREVIOUS = ".previous"
 
@@ -43,6 +44,7 @@ class Folder:
         self.over = self.state / "over.json"
         self.address = self.state / "address.json"
         self.finish = self.state / "finish.json"
+        self._read: dict[Path, tuple[int, dict[str, Any]]] = {}
 
     def trial(self, trial_id: str) -> Path:
         """Return the folder of a trial, under the name that keras-tuner gives it."""
@@ -58,9 +60,16 @@ class Folder:
 
     def results(self) -> dict[str, dict[str, Any]]:
         """Return what is stored of the trials that ended, by their numbers in order."""
-        paths = self.trials.glob("trial_*/result.json")
-        found = {path.parent.name.removeprefix("trial_"): read_json(path) for path in paths}
-        return {key: found[key] for key in sorted(found, key=int) if found[key] is not None}
+        found = {}
+        for path in self.trials.glob("trial_*/result.json"):
+            changed = path.stat().st_mtime_ns
+            if self._read.get(path, (0,))[0] != changed:
+                values = read_json(path)
+                if values is None:
+                    continue
+                self._read[path] = (changed, values)
+            found[path.parent.name.removeprefix("trial_")] = self._read[path][1]
+        return {key: found[key] for key in sorted(found, key=int)}
 
     @contextlib.contextmanager
     def locked(self, patience: float = 30.0) -> Iterator[int]:
@@ -101,10 +110,9 @@ def write_json(path: Path, values: Any, *, keep: bool = False) -> None:
         os.fsync(file.fileno())
     if keep and read_json(path, fall_back=False) is not None:
         previous = path.with_name(path.name + _PREVIOUS)
-        link = previous.with_name(f".{previous.name}.{os.getpid()}")
-        link.unlink(missing_ok=True)
-        os.link(path, link)
-        link.replace(previous)
+        copy = previous.with_name(f".{previous.name}.{os.getpid()}")
+        shutil.copyfile(path, copy)
+        copy.replace(previous)
     partial.replace(path)
 
 

@@ -123,5 +123,6 @@ def _load_file(path: Path) -> Any:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # so that Keras can name the classes in it
+    sys.path.append(str(path.resolve().parent))  # what it imports may lie beside it
     spec.loader.exec_module(module)
     return module

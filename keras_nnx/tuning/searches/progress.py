@@ -33,6 +33,7 @@ class Progress:
         self.started = time.monotonic()
         self._live: Live | None = None
         self._told: set[str] = set()
+        self._shown = 0.0
 
     def __enter__(self) -> Progress:
         self._told = {trial.id for trial in self.read().trials}
@@ -52,8 +53,11 @@ class Progress:
         """Write a line above the table."""
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def show(self) -> None:
-        """Show what has changed."""
+    def show(self, last: bool = False) -> None:
+        """Show what has changed, at most once a second: what is measured meanwhile is not to be disturbed."""
+        if not last and time.monotonic() < self._shown + 1:
+            return
+        self._shown = time.monotonic()
         result = self.read()
         if self._live is not None:
             self._live.update(Group(self._headline(result), trial_table(result, _MOST_ROWS)), refresh=True)

@@ -87,7 +87,9 @@ def _best(summary: Summary) -> dict[str, Any] | None:
         "kept": kept,
         "unknown": [str(constraint) for constraint in result.constraints if str(constraint) not in kept],
         "folder": f"{folder}/",
-        "command": f"keras-nnx verify {shlex.quote(str(folder))}",
+        "command": f"keras-nnx verify {shlex.quote(str(folder / 'float32'))}",
+        "afresh": {name: measure(name, value) for name, value in result.afresh.get("measures", {}).items()},
+        "notes": result.afresh.get("notes", []),
         "others": [other.id for other in summary.front[1 : _OTHERS + 1]],
         "more": max(0, len(summary.front) - 1 - _OTHERS),
     }
@@ -119,6 +121,7 @@ def _row(trial: TrialResult, summary: Summary, shown: list[str]) -> dict[str, An
         "values": [(names[name], short(value), name) for name, value in trial.values.items()],
         "others": {name: measure(name, value) for name, value in trial.measures.items() if name not in shown},
         "seconds": duration(trial.seconds),
+        "folder": f"trials/{trial.artifact}" if trial.artifact and trial.id in summary.front_ids else "",
         "reason": reason,
         "head": f"{first[:_LONG].rstrip()}\u2026" if reason != first or len(first) > _LONG else "",
     }

@@ -109,7 +109,7 @@ def search(
         begin(folder, configuration)
         write_space(folder, runner)
         _run(folder, runner, verbose)
-        finish(folder, found)
+        finish(folder, space, found)
         return conclude(folder, time.monotonic() - start)
 
 

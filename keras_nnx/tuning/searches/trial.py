@@ -21,7 +21,7 @@ from keras_nnx.tuning.hypermodel import InfeasibleError, Space
 from keras_nnx.tuning.searches.artifacts import Meter, export_for, sound
 from keras_nnx.tuning.searches.configuration import Configuration
 from keras_nnx.tuning.searches.data import SearchData
-from keras_nnx.tuning.searches.folder import MODEL
+from keras_nnx.tuning.searches.folder import WEIGHTS
 from keras_nnx.tuning.searches.objectives import PARAMETERS, Quantity
 from keras_nnx.tuning.searches.quiet import Quiet
 from keras_nnx.tuning.searches.result import COMPLETED, FAILED, INFEASIBLE, PRUNED, REJECTED, TrialResult
@@ -129,7 +129,7 @@ class _Run:
     def drop(self) -> None:
         """Remove the files of a trial that nobody will use."""
         self.artifact = None
-        (self.home / MODEL).unlink(missing_ok=True)
+        (self.home / WEIGHTS).unlink(missing_ok=True)
         for precision in ("float32", "int8"):
             shutil.rmtree(self.home / precision, ignore_errors=True)
 
@@ -188,7 +188,7 @@ class _Run:
         runner = self.runner
         final = runner.data.deployable(model)
         if verify:
-            final.save(folder / MODEL)
+            final.save_weights(folder / WEIGHTS)
         try:
             reports = export_for(final, folder, quantities, runner.data, runner.configuration, verify=verify)
         except ExportError as error:

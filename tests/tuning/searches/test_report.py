@@ -147,7 +147,7 @@ def test_best_model(tmp_path):
     path = tmp_path / "search.html"
     text = _search(_completed(3)).to_html(path)
     assert path.read_text(encoding="utf-8") == text
-    assert "keras-nnx verify &#39;runs/my search/best&#39;" in text
+    assert "keras-nnx verify &#39;runs/my search/best/float32&#39;" in text
     assert "keeps latency_ms&lt;=6" in text
     assert "<dt>Trials</dt><dd>3 of 40</dd>" in text
     without = TrialResult("0", "completed", {}, {"val_accuracy": 0.5, "latency_ms": 1.0})
