@@ -102,6 +102,8 @@ def command(
 
     if importlib.util.find_spec("jinja2") is None:
         raise ImportError('The report needs jinja2: run pip install "keras-nnx[plot]".')
+    if oracle in (Oracle.tpe, Oracle.nsga2) and importlib.util.find_spec("optuna") is None:
+        raise ImportError(f'The oracle {oracle.value} needs Optuna: run pip install "keras-nnx[optuna]".')
     check_space_name(space)
     configuration = Configuration(
         space=space,

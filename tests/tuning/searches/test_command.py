@@ -8,6 +8,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -74,8 +75,8 @@ def started(folder, *arguments):
             process.wait()
 
 
-def finished(folder, *arguments, space="space"):
-    environment = {**os.environ, "PYTHONPATH": str(Path(nnx.__file__).parents[1])}
+def finished(folder, *arguments, space="space", environment=None):
+    environment = {**os.environ, "PYTHONPATH": str(Path(nnx.__file__).parents[1]), **(environment or {})}
     return subprocess.run(
         command(folder, *arguments, space=space),
         cwd=folder,
@@ -188,6 +189,24 @@ def test_interrupted_and_used_twice(tiny):
     done = finished(tiny)
     assert done.returncode == 0, done.stdout + done.stderr
     assert runs(tiny) == {str(number): 1 for number in range(6)}
+
+
+@pytest.mark.slow
+def test_workers_of_another_machine(tiny):
+    """They join by keras-tuner's environment variables, in the folder that both share."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with started(tiny, "--listen", f"127.0.0.1:{port}", "--workers", "1", "--trials", "8") as process:
+        wait_for(lambda: (tiny / "out/.state/address.json").exists() or process.poll() is not None)
+        place = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(port)}
+        joined = finished(tiny, "--workers", "1", "--trials", "8", environment=place)
+        assert joined.returncode == 0, joined.stdout + joined.stderr
+        assert process.wait(100) == 0
+    assert none_left(tiny)
+    workers = {trial.worker for trial in nnx.tuning.load_search(tiny / "out").trials}
+    assert workers == {"worker-1", f"worker-{socket.gethostname()}-1"}
+    assert runs(tiny) == {str(number): 1 for number in range(8)}
 
 
 @pytest.mark.slow
