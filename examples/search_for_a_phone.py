@@ -10,7 +10,7 @@ slow are rejected before they are trained. Written to --out:
 
 In the end both .tflite files are timed once more and tested on the test digits, which no trial has seen. Trials that
 are done are kept: after an interruption the same command goes on. Exit code 1: the winner is too slow when it is timed
-afresh, or more than a point less accurate. By default it takes about ten minutes on two cores.
+afresh, or more than a point less accurate. By default it takes about twelve minutes on two cores.
 """
 
 import argparse

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from keras_nnx.tuning.searches.folder import Folder
 
 
+_INTERRUPTED = 130
+
+
 class Oracle(StrEnum):
     """What chooses the trials."""
 
@@ -125,7 +128,7 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
     """Run a search in processes of their own, show it, and write what came of it."""
     from rich.console import Console
 
-    from keras_nnx.tuning.searches.collect import begin, clear, collect, conclude
+    from keras_nnx.tuning.searches.collect import begin, check_ours, clear, collect, conclude
     from keras_nnx.tuning.searches.folder import Folder
     from keras_nnx.tuning.searches.progress import Progress, trial_table
     from keras_nnx.tuning.searches.supervisor import Supervisor
@@ -133,6 +136,7 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
     console, folder, start = Console(), Folder(out), time.monotonic()
     if folder.root.exists() and not folder.root.is_dir():
         raise ValueError(f"{out} is a file: name a directory.")
+    check_ours(folder)
     if Supervisor.elsewhere():
         _join(configuration, folder, workers, recycle)
         return
@@ -151,7 +155,7 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
                 progress.show(last=True)
         except KeyboardInterrupt:
             console.print(f"Ended; the same command goes on where it was, in {out}.", highlight=False, soft_wrap=True)
-            raise
+            raise SystemExit(_INTERRUPTED) from None
         console.print("Exporting the best model to all formats, and measuring it afresh", style="dim")
         supervisor.finish()
         result = conclude(folder, time.monotonic() - start)
@@ -168,15 +172,18 @@ def _join(configuration: Configuration, folder: Folder, workers: int, recycle: i
     """Run trials for the chief of another machine, which shares the folder."""
     from rich.console import Console
 
-    from keras_nnx.tuning.searches.collect import begin
+    from keras_nnx.tuning.searches.collect import check_same
     from keras_nnx.tuning.searches.supervisor import Supervisor
 
     console = Console()
-    if not folder.search.exists():
+    values = folder.read_search()
+    if values is None:
         raise ValueError(
             f"{folder.root} holds no search to join: start the chief first, in a folder that both can see."
         )
-    begin(folder, configuration)
+    check_same(folder, configuration, values)
+    if folder.over.exists():
+        raise ValueError(f"The search in {folder.root} is over: there is nothing to join.")
     supervisor = Supervisor(folder, None, workers, recycle, "", lambda line: console.print(line, highlight=False))
     console.print(f"{workers} workers run trials for {os.environ['KERASTUNER_ORACLE_IP']}", highlight=False)
     supervisor.run(lambda: None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -77,7 +77,7 @@ class Recipe:
         """
         rate = self.learning_rate if steps is None else self._schedule(steps)
         jit = worth_compiling() if self.jit_compile == "auto" else self.jit_compile
-        model.compile(self._optimizer(rate), self.loss, metrics=list(self.metrics), jit_compile=jit)
+        model.compile(self._optimizer(rate), self.loss, metrics=_listed(self.metrics), jit_compile=jit)
         if model.built:  # or else TensorFlow traces the first step twice, since it makes variables
             model.optimizer.build(model.trainable_variables)
 
@@ -128,6 +128,10 @@ class Recipe:
             falling = max(1, steps // 5)
             return schedules.WarmupStableDecay(rate, warm_up, max(0, steps - warm_up - falling), falling)
         return rate
+
+
+def _listed(metrics: Any) -> Any:
+    return dict(metrics) if isinstance(metrics, Mapping) else list(metrics)
 
 
 def worth_compiling() -> bool | str:

@@ -18,10 +18,9 @@ import grpc
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer, exit_chief
 
-from keras_nnx.tuning.searches.configuration import Configuration
+from keras_nnx.tuning.searches.collect import asked
 from keras_nnx.tuning.searches.folder import Folder, read_json, write_json
 from keras_nnx.tuning.searches.oracles import Durable, make_oracle
-from keras_nnx.tuning.searches.processes import end_with_parent
 
 _PAUSE_SECONDS = 0.1
 
@@ -52,18 +51,18 @@ def _or_end(answer: Callable[..., Any]) -> Callable[..., Any]:
 
 def main() -> None:
     """Serve until nothing is left: the arguments are the folder of the search and the address to listen at."""
-    end_with_parent()
     folder = Folder(sys.argv[1])
-    serve(open_oracle(folder), folder, sys.argv[2])
+    serve(open_oracle(folder, again="again" in sys.argv[3:]), folder, sys.argv[2])
 
 
-def open_oracle(folder: Folder) -> Durable:
+def open_oracle(folder: Folder, again: bool = False) -> Durable:
     """Return the oracle of the search in a folder.
 
     Args:
         folder: In which the configuration and the space have been written.
+        again: Whether workers of other machines go on with the trials that they have: only the chief had died.
     """
-    configuration = Configuration.from_dict(read_json(folder.search)["configuration"])
+    configuration = asked(folder)
     space = read_json(folder.space)
     objectives, _ = configuration.parsed(space["metrics"])
     return make_oracle(
@@ -74,6 +73,7 @@ def open_oracle(folder: Folder) -> Durable:
         configuration.epochs,
         folder,
         space["space"],
+        again,
     )
 
 

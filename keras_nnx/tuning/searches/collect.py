@@ -7,7 +7,7 @@ import shutil
 from typing import Any
 
 from keras_nnx.tuning.searches.configuration import Configuration
-from keras_nnx.tuning.searches.folder import WEIGHTS, Folder, read_json, write_json
+from keras_nnx.tuning.searches.folder import WEIGHTS, Folder, read_json
 from keras_nnx.tuning.searches.result import FORMAT, RUNNING, SearchResult, TrialResult
 from keras_nnx.tuning.searches.supervisor import SearchError
 
@@ -25,19 +25,44 @@ def begin(folder: Folder, configuration: Configuration) -> int:
     Raises:
         ValueError: If the folder holds another search, or something else.
     """
-    values = read_json(folder.search)
+    values = folder.read_search()
     if values is None:
-        _check_ours(folder)
+        check_ours(folder)
         values = {"format": FORMAT, "seconds": 0.0, "environment": {}}
     else:
-        differences = configuration.differences(Configuration.from_dict(values["configuration"]))
-        if differences:
-            raise ValueError(
-                f"{folder.root} holds another search, by its {', '.join(differences)}: name another folder, or begin "
-                f"anew with overwrite=True (on the command line --overwrite)."
-            )
-    write_json(folder.search, {**values, "configuration": configuration.to_dict()}, keep=True)
+        check_same(folder, configuration, values)
+    folder.write_search({**values, "configuration": configuration.to_dict()})
     return len(folder.results())
+
+
+def asked(folder: Folder) -> Configuration:
+    """Return what the search in a folder is to do.
+
+    Raises:
+        ValueError: If the folder holds no search.
+    """
+    return Configuration.from_dict(_values(folder)["configuration"])
+
+
+def _values(folder: Folder) -> dict[str, Any]:
+    values = folder.read_search()
+    if values is None:
+        raise ValueError(f"{folder.root} holds no search: there is no {folder.search.name}.")
+    return values
+
+
+def check_same(folder: Folder, configuration: Configuration, values: dict[str, Any]) -> None:
+    """Raise unless the search in a folder is the one that is asked for, but for the number of trials.
+
+    Raises:
+        ValueError: If it is another one; the differences are named.
+    """
+    differences = configuration.differences(Configuration.from_dict(values["configuration"]))
+    if differences:
+        raise ValueError(
+            f"{folder.root} holds another search, by its {', '.join(differences)}: name another folder, or begin "
+            f"anew with overwrite=True (on the command line --overwrite)."
+        )
 
 
 def collect(folder: Folder, *, running: bool = False) -> SearchResult:
@@ -50,9 +75,7 @@ def collect(folder: Folder, *, running: bool = False) -> SearchResult:
     Raises:
         ValueError: If the folder holds no search.
     """
-    values = read_json(folder.search)
-    if values is None:
-        raise ValueError(f"{folder.root} holds no search: there is no {folder.search.name}.")
+    values = _values(folder)
     configuration = Configuration.from_dict(values["configuration"])
     space = read_json(folder.space)
     objectives, constraints = configuration.parsed(space["metrics"] if space else None)
@@ -81,15 +104,15 @@ def conclude(folder: Folder, seconds: float) -> SearchResult:
     Raises:
         SearchError: If no trial was completed.
     """
-    values, last = read_json(folder.search), read_json(folder.finish) or {}
+    values, last = _values(folder), read_json(folder.finish) or {}
     values |= {
         "seconds": values["seconds"] + seconds,
         "environment": last.get("environment", {}),
         "afresh": {key: last[key] for key in ("measures", "notes") if key in last},
     }
-    write_json(folder.search, values, keep=True)
+    folder.write_search(values)
     result = collect(folder)
-    write_json(folder.search, {**values, **result.to_dict()})
+    folder.write_search({**values, **result.to_dict()})
     result.to_html(folder.page)
     if result.best is None:
         raise SearchError(_why_none(result))
@@ -114,7 +137,14 @@ def _under_way(folder: Folder) -> list[TrialResult]:
     return found
 
 
-def _check_ours(folder: Folder) -> None:
+def check_ours(folder: Folder) -> None:
+    """Raise unless a folder is absent, empty, or holds a search.
+
+    Raises:
+        ValueError: If it holds something else.
+    """
+    if not folder.root.exists() or folder.read_search() is not None or folder.space.exists():
+        return
     known = {folder.state.name, folder.logs.name}
     foreign = sorted(path.name for path in folder.root.iterdir() if path.name not in known)
     if foreign:
@@ -127,8 +157,7 @@ def clear(folder: Folder) -> None:
     Raises:
         ValueError: If it holds something else.
     """
-    if read_json(folder.search) is None:
-        _check_ours(folder)
+    check_ours(folder)
     ours = (folder.trials, folder.logs, folder.best, folder.search, folder.page)
     for path in (*ours, folder.search.with_name(folder.search.name + ".previous")):
         if path.is_dir():

@@ -79,7 +79,7 @@ class Configuration:
         objectives = tuple(parse_objective(text, metrics) for text in self.objectives)
         constraints = tuple(parse_constraint(text, metrics) for text in self.constraints)
         check_objectives(objectives)
-        check_constraints(constraints)
+        check_constraints(constraints, self.target)
         return objectives, constraints
 
     def quantities(self, metrics: Sequence[str] | None = None) -> tuple[Quantity, ...]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+
+from keras_nnx.tuning.searches.objectives import Quantity
 
 _VALIDATION_SHARE = 0.2
 
@@ -131,7 +133,36 @@ def from_file(path: Path, seed: int) -> SearchData:
     )
 
 
+def check_data(data: SearchData, quantities: Sequence[Quantity]) -> None:
+    """Raise unless the data have what is needed to measure what is asked for.
+
+    Args:
+        data: Of a search.
+        quantities: What is asked for.
+
+    Raises:
+        ValueError: If int8 has nothing to be calibrated by, or an accuracy is asked for without classes.
+    """
+    artifacts = [entry for entry in quantities if entry.kind == "artifact"]
+    low = next((entry.name for entry in artifacts if entry.precision == "int8"), None)
+    if low is not None and data.calibration is None:
+        raise ValueError(f"{low} needs examples to calibrate int8 by: give SearchData(calibration=).")
+    share = next((entry.name for entry in artifacts if entry.measure == "accuracy"), None)
+    if share is not None and not _are_classes(np.asarray(data.targets)):
+        raise ValueError(f"{share} is a share of right classes, and the targets are none: neither numbers nor one-hot.")
+
+
+def _are_classes(targets: np.ndarray) -> bool:
+    whole = bool(np.all(targets == np.round(targets)))
+    scored = targets.ndim > 1 and targets.shape[-1] > 1 and np.issubdtype(targets.dtype, np.floating)
+    return whole and (not scored or bool(np.all(targets.sum(-1) == 1)))
+
+
 def _check_lengths(name: str, pair: tuple[Any, Any]) -> None:
+    if len(pair) != 2 or np.ndim(pair[1]) == 0:
+        raise ValueError(
+            f"The {name} data have to be inputs and targets; several inputs go into a dictionary by their names."
+        )
     lengths = {len(value) for value in keras.tree.flatten(pair[0])} | {len(pair[1])}
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError(f"The {name} data have {sorted(lengths)} examples: inputs and targets have to be as many.")

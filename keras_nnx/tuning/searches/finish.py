@@ -18,28 +18,25 @@ from keras_nnx.export.directories import staged_directory
 from keras_nnx.export.manifest import versions
 from keras_nnx.tuning.hypermodel import Space
 from keras_nnx.tuning.searches.artifacts import Meter, export_for
-from keras_nnx.tuning.searches.collect import collect
-from keras_nnx.tuning.searches.configuration import Configuration
+from keras_nnx.tuning.searches.collect import asked, collect
 from keras_nnx.tuning.searches.data import SearchData
 from keras_nnx.tuning.searches.folder import WEIGHTS, Folder, read_json, write_json
 from keras_nnx.tuning.searches.named import find_data, find_space
-from keras_nnx.tuning.searches.processes import end_with_parent
 from keras_nnx.tuning.searches.quiet import Quiet
 from keras_nnx.tuning.searches.result import SearchResult, TrialResult
 
 
 def main() -> None:
     """Finish the search in a folder, which is the argument, in a process of its own."""
-    end_with_parent()
     folder = Folder(sys.argv[1])
-    configuration = Configuration.from_dict(read_json(folder.search)["configuration"])
+    configuration = asked(folder)
     try:
         data = find_data(configuration.data, configuration.seed)
         space = find_space(configuration.space, data)
         finish(folder, space, data)
     except Exception as error:
         traceback.print_exc()
-        write_json(folder.refusal, {"message": f"{type(error).__name__}: {error}"})
+        write_json(folder.refusal("finish"), {"message": f"{type(error).__name__}: {error}"})
         raise
 
 
@@ -57,11 +54,8 @@ def finish(folder: Folder, space: Space, data: SearchData) -> None:
     if (
         best is not None
         and folder.best.exists()
-        and (before.get("best"), before["environment"])
-        == (
-            best.id,
-            found["environment"],
-        )
+        and before.get("best") == best.id
+        and before.get("environment") == found["environment"]
     ):
         return  # a search that was finished, and is looked at again
     if best is not None:
@@ -72,7 +66,7 @@ def finish(folder: Folder, space: Space, data: SearchData) -> None:
 def _export_best(
     folder: Folder, result: SearchResult, best: TrialResult, space: Space, data: SearchData
 ) -> dict[str, Any]:
-    configuration = Configuration.from_dict(read_json(folder.search)["configuration"])
+    configuration = asked(folder)
     model = _rebuilt(folder, best, space, data)
     quantities = configuration.quantities(read_json(folder.space)["metrics"])
     notes = []

@@ -40,7 +40,6 @@ class Folder:
         self.oracle = self.trials / "oracle.json"
         self.space = self.state / "space.json"
         self.ready = self.state / "ready.json"
-        self.refusal = self.state / "refusal.json"
         self.over = self.state / "over.json"
         self.address = self.state / "address.json"
         self.finish = self.state / "finish.json"
@@ -57,6 +56,26 @@ class Folder:
     def stage(self, worker: str) -> Path:
         """Return the file in which a worker says what it does."""
         return self.state / f"{worker}.json"
+
+    def refusal(self, name: str) -> Path:
+        """Return the file in which a process says why it cannot do what it is for."""
+        return self.state / f"refusal-{name}.json"
+
+    def read_search(self) -> dict[str, Any] | None:
+        """Return what is asked for and found; None if there is no search, or nothing can be read of it.
+
+        Raises:
+            ValueError: If there is a file of that name, and it is not one of a search.
+        """
+        found = read_json(self.search) or read_json(self.state / SEARCH)
+        if found is not None and not (isinstance(found, dict) and found.get("format") and "configuration" in found):
+            raise ValueError(f"{self.search} is there, and is not of a search: name another folder.")
+        return found
+
+    def write_search(self, values: dict[str, Any]) -> None:
+        """Write what is asked for and found, twice: without it nothing can be resumed."""
+        write_json(self.state / SEARCH, values)
+        write_json(self.search, values, keep=True)
 
     def results(self) -> dict[str, dict[str, Any]]:
         """Return what is stored of the trials that ended, by their numbers in order."""

@@ -127,7 +127,7 @@ def artifact_accuracy(artifact: Artifact, inputs: dict[str, np.ndarray], targets
 def share_right(scores: np.ndarray, targets: np.ndarray) -> float:
     """Return how often the greatest score is that of the target; of a single score, whether it is over a half."""
     targets = np.asarray(targets)
-    if scores.shape[-1] == 1:
+    if scores.ndim == 1 or scores.shape[-1] == 1:
         return float(((scores > 0.5).reshape(-1) == (targets > 0.5).reshape(-1)).mean())
     if targets.shape == scores.shape:
         targets = targets.argmax(-1)

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,14 +116,18 @@ def find_attribute(name: str) -> Any:
 def _load_file(path: Path) -> Any:
     if not path.is_file():
         raise ValueError(f"There is no file {path}.")
-    name = path.stem
-    if name in sys.modules:
-        return sys.modules[name]
+    path, name = path.resolve(), path.stem
+    known = sys.modules.get(name)
+    if known is not None and getattr(known, "__file__", None) != str(path):
+        name = f"{name}_{zlib.crc32(str(path).encode()):08x}"  # another module, or another file, is called so
+        known = sys.modules.get(name)
+    if known is not None:
+        return known
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None  # for the type checker: it ends in .py
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # so that Keras can name the classes in it
-    sys.path.append(str(path.resolve().parent))  # what it imports may lie beside it
+    sys.path.append(str(path.parent))  # what it imports may lie beside it
     spec.loader.exec_module(module)
     return module

@@ -34,6 +34,16 @@ class Quantity:
     precision: str = "float32"
     measure: str = ""
 
+    def meant(self, target: str) -> tuple[str, ...]:
+        """Return what two names have in common that mean the same.
+
+        Args:
+            target: The runtime that is meant where none is named.
+        """
+        if self.kind != "artifact":
+            return (self.kind, self.name)
+        return (self.kind, self.runtime or target, self.precision, self.measure)
+
     @property
     def before_training(self) -> bool:
         """Whether an untrained model tells it as well."""
@@ -104,7 +114,8 @@ def known_names(metrics: Sequence[str]) -> list[str]:
         metrics: The names of the loss and the metrics that a model is compiled with.
     """
     measured = [f"{precision}{measure}" for precision in ("", "int8_") for measure in MEASURES]
-    return [*(f"{prefix}{name}" for prefix in ("val_", "") for name in metrics), PARAMETERS, *measured]
+    trained = [f"{prefix}{name}" for prefix in ("val_", "") for name in metrics]
+    return list(dict.fromkeys([*trained, PARAMETERS, *measured]))
 
 
 def parse_quantity(name: str, metrics: Sequence[str] | None) -> Quantity:
@@ -119,12 +130,12 @@ def parse_quantity(name: str, metrics: Sequence[str] | None) -> Quantity:
     """
     if name == PARAMETERS:
         return Quantity(name, PARAMETERS)
-    if metrics is not None and name in {f"{prefix}{metric}" for prefix in ("val_", "") for metric in metrics}:
-        return Quantity(name, "metric")
     found = _ARTIFACT.fullmatch(name)
     if found is not None:
         runtime, int8, measure = found.groups()
         return Quantity(name, "artifact", runtime, "int8" if int8 else "float32", measure)
+    if metrics is not None and name in {f"{prefix}{metric}" for prefix in ("val_", "") for metric in metrics}:
+        return Quantity(name, "metric")
     if metrics is None and name.isidentifier():
         return Quantity(name, "metric")
     raise ValueError(
@@ -192,14 +203,19 @@ def check_objectives(objectives: Sequence[Objective]) -> None:
         raise ValueError(f"The objective {double} is given more than once.")
 
 
-def check_constraints(constraints: Sequence[Constraint]) -> None:
+def check_constraints(constraints: Sequence[Constraint], target: str = RUNTIMES[0]) -> None:
     """Raise unless some value keeps all constraints.
+
+    Args:
+        constraints: Of a search.
+        target: The runtime that is meant where none is named.
 
     Raises:
         ValueError: If two of them contradict each other; they are named.
     """
     for upper in (entry for entry in constraints if entry.operator.startswith("<")):
-        for lower in (entry for entry in constraints if entry.operator.startswith(">") and entry.name == upper.name):
+        same = [entry for entry in constraints if entry.quantity.meant(target) == upper.quantity.meant(target)]
+        for lower in (entry for entry in same if entry.operator.startswith(">")):
             strict = len(upper.operator) == 1 or len(lower.operator) == 1
             if lower.bound > upper.bound or (strict and lower.bound == upper.bound):
                 raise ValueError(f"The constraints {lower} and {upper} contradict each other: no model can keep both.")
@@ -217,9 +233,11 @@ def _direction(quantity: Quantity) -> str | None:
 def _check_possible(constraint: Constraint) -> None:
     quantity, share = constraint.quantity, constraint.name.endswith("accuracy")
     never_negative = share or quantity.kind != "metric"
-    upper = constraint.operator.startswith("<")
-    if never_negative and upper and (constraint.bound < 0 or (constraint.bound == 0 and not share)):
+    upper, strict = constraint.operator.startswith("<"), len(constraint.operator) == 1
+    if never_negative and upper and (constraint.bound < 0 or (constraint.bound == 0 and (strict or not share))):
         raise ValueError(f"No model can keep {constraint}: {constraint.name} is over 0.")
+    if share and not upper and constraint.bound == 1 and strict:
+        raise ValueError(f"No model can keep {constraint}: an accuracy is a share of 0 to 1.")
     if share and not upper and constraint.bound > 1:
         raise ValueError(
             f"No model can keep {constraint}: an accuracy is a share of 0 to 1; write {constraint.bound / 100:g} for "

@@ -96,9 +96,9 @@ class OptunaOracle(Durable):
         known = {hp.name: distribution(hp) for hp in self.hyperparameters.space}
         states = optuna.trial.TrialState
         state, values = states.RUNNING, None
-        if trial.status == "COMPLETED":
-            measures = read_json(self.folder.result(trial.trial_id))["measures"]
-            state, values = states.COMPLETE, [measures[aim.name] for aim in self.aims]
+        stored = read_json(self.folder.result(trial.trial_id))
+        if trial.status == "COMPLETED" and stored is not None:
+            state, values = states.COMPLETE, [stored["measures"][aim.name] for aim in self.aims]
         elif trial.status == "FAILED":
             pruned = (trial.message or "").startswith(PRUNED) and len(self.aims) == 1
             state = states.PRUNED if pruned else states.FAIL

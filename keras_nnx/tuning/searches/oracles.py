@@ -35,17 +35,22 @@ class Durable(keras_tuner.Oracle):
     folder: Folder
     aims: tuple[Objective, ...]
     given_up = ""
+    _again = False
     warm_up = 1
     ongoing_trials: dict[str, trials.Trial]
 
-    def attach(self, folder: Folder, space: keras_tuner.HyperParameters, aims: Sequence[Objective]) -> None:
+    def attach(
+        self, folder: Folder, space: keras_tuner.HyperParameters, aims: Sequence[Objective], again: bool = False
+    ) -> None:
         """Take a folder and a search space, and go on from what is there.
 
         Args:
             folder: The folder of the search.
             space: All ranges.
             aims: The objectives.
+            again: Whether those who run a trial still do.
         """
+        self._again = again
         self.folder, self.aims = folder, tuple(aims)
         self.verbose = 0
         self._set_project_dir(str(folder.trials.parent), folder.trials.name)
@@ -72,6 +77,7 @@ class Durable(keras_tuner.Oracle):
             return
         self.trials = {key: trials.Trial.from_state(entry) for key, entry in state["trials"].items()}
         self.set_state(state)
+        self._complete()
         self._run_again()
         for path in self.folder.trials.glob("trial_*"):
             if path.name.removeprefix("trial_") not in self.trials:
@@ -89,12 +95,24 @@ class Durable(keras_tuner.Oracle):
         for trial in self.trials.values():
             self._random_values()  # so that the next draw is the one that would have come
             self._record_values(trial)
+        self._complete()
         self._run_again()
+
+    def _complete(self) -> None:
+        """Write missing files of trials; a trial whose result cannot be read has not ended."""
+        for trial in self.trials.values():
+            if read_json(self.folder.trial(trial.trial_id) / "trial.json") is None:
+                self._save_trial(trial)
+        self.end_order = [key for key in self.end_order if read_json(self.folder.result(key)) is not None]
 
     def _run_again(self) -> None:
         """Let the trials that have not ended be the next, the first of them first."""
-        self.ongoing_trials = {}
-        self._retry_queue = sorted(set(self.trials) - set(self.end_order), key=int, reverse=True)
+        left = set(self.trials) - set(self.end_order)
+        kept = {worker: trial for worker, trial in self.ongoing_trials.items() if trial.trial_id in left}
+        self.ongoing_trials = kept if self._again else {}
+        self.tuner_ids = set(self.ongoing_trials)
+        left -= {trial.trial_id for trial in self.ongoing_trials.values()}
+        self._retry_queue = sorted(left, key=int, reverse=True)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Return the choices of the next trial, or that there is none."""
@@ -126,10 +144,11 @@ class Durable(keras_tuner.Oracle):
         Each objective goes from 0, the best so far, to 1, the worst. A trial's score is the greatest of them, times
         their weights, and a little of their sum (the augmented Chebyshev scalarisation of ParEGO, Knowles 2006).
         """
-        done = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
+        stored = {key: read_json(self.folder.result(key)) for key in self.trials}
+        done = [trial for key, trial in self.trials.items() if trial.status == "COMPLETED" and stored[key]]
         if not done:
             return
-        measures = [read_json(self.folder.result(trial.trial_id))["measures"] for trial in done]
+        measures = [stored[trial.trial_id]["measures"] for trial in done]
         costs = np.array([[-aim.sign * entry[aim.name] for aim in self.aims] for entry in measures])
         costs = (costs - costs.min(0)) / np.maximum(np.ptp(costs, 0), 1e-12)
         weights = np.random.RandomState(self.seed + len(self.end_order)).dirichlet(np.ones(len(self.aims)))
@@ -249,7 +268,14 @@ ORACLES = {"random": RandomOracle, "bayesian": BayesianOracle, "hyperband": Hype
 
 
 def make_oracle(
-    name: str, aims: Sequence[Objective], most: int, seed: int, epochs: int, folder: Folder, space: dict[str, Any]
+    name: str,
+    aims: Sequence[Objective],
+    most: int,
+    seed: int,
+    epochs: int,
+    folder: Folder,
+    space: dict[str, Any],
+    again: bool = False,
 ) -> Durable:
     """Return an oracle that goes on from what is in a folder.
 
@@ -261,6 +287,7 @@ def make_oracle(
         epochs: Of a trial; with Hyperband, of the last round.
         folder: The folder of the search.
         space: All ranges, as `keras_tuner.HyperParameters.get_config` gives them.
+        again: Whether those who run a trial still do.
     """
     found = [keras_tuner.Objective(aim.name, aim.direction) for aim in aims]
     arguments: dict[str, Any] = {"objective": found if len(found) > 1 else found[0], "seed": seed or _SEED_FOR_ZERO}
@@ -273,7 +300,7 @@ def make_oracle(
     oracle = _class_of(name)(**arguments)
     oracle.max_trials = most
     oracle.warm_up = max(1, epochs // 5)
-    oracle.attach(folder, keras_tuner.HyperParameters.from_config(space), aims)
+    oracle.attach(folder, keras_tuner.HyperParameters.from_config(space), aims, again)
     return oracle
 
 

@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them."""
+"""Processes that end with the one that started them; they run this file before they import anything of the package."""
 
 from __future__ import annotations
 

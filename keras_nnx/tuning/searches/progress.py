@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -75,6 +76,8 @@ class Progress:
             left = f", about {clock(elapsed / (ended - self._before) * (self.trials - ended))} left"
         best = result.best
         found = "" if best is None else f"; best so far: trial {best.id}, {_measures(best, result)}"
+        if not result.trials:
+            found = "; the workers start"
         return Text(f"{ended} of {self.trials} trials, {clock(elapsed)}{left}{found}", style="bold")
 
 
@@ -137,6 +140,6 @@ def _shown(value: Any) -> str:
 
 
 def _number(value: float | None) -> str:
-    if value is None:
-        return ""
+    if value is None or not math.isfinite(value):
+        return "" if value is None else str(value)
     return f"{value:,.0f}" if value == round(value) and abs(value) >= 1000 else f"{value:.4g}"

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from keras_nnx.export.workers import shared_worker
 from keras_nnx.tuning.hypermodel import Space
-from keras_nnx.tuning.searches.collect import begin, clear, collect, conclude
+from keras_nnx.tuning.searches.collect import begin, check_ours, clear, collect, conclude
 from keras_nnx.tuning.searches.configuration import Configuration
 from keras_nnx.tuning.searches.data import SearchData, arrays
 from keras_nnx.tuning.searches.finish import finish
@@ -102,6 +102,7 @@ def search(
     found = data if isinstance(data, SearchData) else _as_data(data, seed)
     folder = Folder(directory)
     start = time.monotonic()
+    check_ours(folder)
     with folder.locked():
         if overwrite:
             clear(folder)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from keras_nnx.tuning.searches.folder import Folder, read_json, write_json
@@ -19,6 +21,7 @@ _MOST_DEATHS_OF_A_TRIAL = 2
 _MOST_DEATHS_OF_A_CHIEF = 3
 _MOST_DEATHS_WITHOUT_RESULT = 6
 _PATIENCE_SECONDS = 10.0
+_PROCESSES = Path(__file__).with_name("processes.py")
 _ELSEWHERE = "KERASTUNER_ORACLE_IP"
 
 
@@ -51,7 +54,8 @@ class Supervisor:
     ) -> None:
         self.folder, self.lock, self.recycle, self.address, self.tell = folder, lock, recycle, address, tell
         self.joined = self.elsewhere()
-        machine = f"{socket.gethostname()}-" if self.joined else ""
+        # Containers share names, and two supervisors may run on one machine.
+        machine = f"{socket.gethostname()}-{secrets.token_hex(3)}-" if self.joined else ""
         self.names = [f"worker-{machine}{number}" for number in range(1, workers + 1)]
         self._running: dict[str, subprocess.Popen] = {}
         self._chief: subprocess.Popen | None = None
@@ -90,6 +94,7 @@ class Supervisor:
         Raises:
             SearchError: If it cannot.
         """
+        self.folder.refusal("finish").unlink(missing_ok=True)
         process = self._start("finish", "finish", str(self.folder.root))
         try:
             code = process.wait()
@@ -113,15 +118,14 @@ class Supervisor:
     def _begin(self, show: Callable[[], Any]) -> None:
         """Start the first worker, which writes down the space, and then the others."""
         if not self.joined:
-            for path in (self.folder.address, self.folder.ready, self.folder.refusal, self.folder.over):
+            for path in (self.folder.address, self.folder.ready, self.folder.over):
                 path.unlink(missing_ok=True)
-            for path in self.folder.state.glob("worker-*.json*"):
+            for path in (*self.folder.state.glob("worker-*.json*"), *self.folder.state.glob("refusal-*.json")):
                 path.unlink()
         first = self.names[0]
         self._start_worker(first)
         while not self.folder.ready.exists():
-            if self._running[first].poll() is not None:
-                raise SearchError(self._last_words(first))
+            self._look_after_workers()
             show()
             time.sleep(_PAUSE_SECONDS)
         if not self.joined:
@@ -140,7 +144,7 @@ class Supervisor:
         running = list(self._running)
         self.end()
         self.folder.address.unlink(missing_ok=True)
-        self._start_chief()
+        self._start_chief(again=True)
         for name in running:
             self._start_worker(name)
 
@@ -152,21 +156,28 @@ class Supervisor:
             assert process.stdin is not None  # for the type checker
             process.stdin.close()
             del self._running[name]
-            if code == REFUSED:
+            if code == REFUSED and self.folder.refusal(name).exists():
                 raise SearchError(self._last_words(name))
-            if code not in (DONE, RECYCLED):
+            # What a model runs may end the process with any code.
+            in_order = code in (DONE, RECYCLED) and not self._open_trial(name)
+            if not in_order:
                 self._note_death(name, code)
-            if code != DONE:
+            if code != DONE or not in_order:
                 self._start_worker(name)
 
-    def _note_death(self, name: str, code: int) -> None:
+    def _open_trial(self, name: str) -> str:
+        """Return the trial that a worker had not ended, or nothing."""
         trial = (read_json(self.folder.stage(name)) or {}).get("trial", "")
+        return "" if not trial or self.folder.result(trial).exists() else trial
+
+    def _note_death(self, name: str, code: int) -> None:
+        trial = self._open_trial(name)
         results = len(self.folder.results())
         self._deaths = self._deaths + 1 if results == self._results else 1
         self._results = results
         if self._deaths > _MOST_DEATHS_WITHOUT_RESULT:
             raise SearchError(f"{self._last_words(name)} It is the {self._deaths}th without a trial in between.")
-        if not trial or self.folder.result(trial).exists():
+        if not trial:
             self.tell(f"{name} ended with {described(code)}: it is started again")
             return
         counter = self.folder.trial(trial) / "deaths.json"
@@ -193,7 +204,10 @@ class Supervisor:
         """Wait until workers of other machines have ended their trials; those of this one have."""
         patience = time.monotonic() + _PATIENCE_SECONDS
         while not self.joined and not self.folder.over.exists():
+            deaths = self._chief_deaths
             self._look_after_chief()
+            if self._chief_deaths > deaths and not (read_json(self.folder.oracle) or {}).get("ongoing_trials"):
+                return  # it was about to say so
             show()
             time.sleep(_PAUSE_SECONDS)
             if time.monotonic() > patience:
@@ -201,15 +215,21 @@ class Supervisor:
                 self.tell("waiting for the trials of workers on other machines; Ctrl-C leaves them for later")
 
     def _start_worker(self, name: str) -> None:
+        self.folder.stage(name).unlink(missing_ok=True)
         self._running[name] = self._start(name, "worker", str(self.folder.root), name, str(self.recycle))
 
-    def _start_chief(self) -> None:
-        self._chief = self._start("chief", "chief", str(self.folder.root), self.address, KERAS_BACKEND="numpy")
+    def _start_chief(self, again: bool = False) -> None:
+        how = ("again",) if again else ()
+        self._chief = self._start("chief", "chief", str(self.folder.root), self.address, *how, KERAS_BACKEND="numpy")
 
     def _start(self, name: str, module: str, *arguments: str, **environment: str) -> subprocess.Popen:
         self.folder.logs.mkdir(parents=True, exist_ok=True)
-        # The folder of this package first, and not the current one, in which a file may be called like a module.
-        code = f"from keras_nnx.tuning.searches.{module} import main; main()"
+        # -P: the current folder may hold a file that is called like a module. What ends the process with this one
+        # comes before TensorFlow, whose import takes seconds.
+        code = (
+            f"import runpy; runpy.run_path({str(_PROCESSES)!r})['end_with_parent'](); "
+            f"from keras_nnx.tuning.searches.{module} import main; main()"
+        )
         with (self.folder.logs / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-P", "-c", code, *arguments],
@@ -232,7 +252,7 @@ class Supervisor:
         }
 
     def _last_words(self, name: str) -> str:
-        refusal = read_json(self.folder.refusal)
+        refusal = read_json(self.folder.refusal(name))
         if refusal is not None:
             return refusal["message"]
         path = self.folder.logs / f"{name}.log"

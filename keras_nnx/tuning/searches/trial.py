@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import shutil
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ import keras
 import keras_tuner
 
 from keras_nnx.callbacks import EarlyStopping
-from keras_nnx.export import ExportError
+from keras_nnx.export import ExportError, OutputDirectoryError
 from keras_nnx.tuning.hypermodel import InfeasibleError, Space
 from keras_nnx.tuning.searches.artifacts import Meter, export_for, sound
 from keras_nnx.tuning.searches.configuration import Configuration
-from keras_nnx.tuning.searches.data import SearchData
+from keras_nnx.tuning.searches.data import SearchData, check_data
 from keras_nnx.tuning.searches.folder import WEIGHTS
 from keras_nnx.tuning.searches.objectives import PARAMETERS, Quantity
 from keras_nnx.tuning.searches.quiet import Quiet
@@ -28,9 +29,14 @@ from keras_nnx.tuning.searches.result import COMPLETED, FAILED, INFEASIBLE, PRUN
 from keras_nnx.tuning.searches.watch import Watch
 
 _SEED_STEP = 7919
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 CHECKPOINT = "checkpoint.weights.h5"
 Tell = Callable[[str], None]
 Ask = Callable[[int, float], bool]
+
+
+class StorageError(Exception):
+    """There is no room for a trial: it is not its fault."""
 
 
 class RejectedError(Exception):
@@ -56,6 +62,7 @@ class TrialRunner:
         metrics = metric_names(space)
         self.objectives, self.constraints = configuration.parsed(metrics)
         self.quantities = configuration.quantities(metrics)
+        check_data(data, self.quantities)
 
     def run(self, trial_id: str, hp: keras_tuner.HyperParameters, tell: Tell, ask: Ask) -> TrialResult:
         """Build, export, measure, train, export and measure again.
@@ -74,6 +81,14 @@ class TrialRunner:
                 state, reason = run.work()
             except (RejectedError, InfeasibleError) as error:
                 state, reason = REJECTED, str(error)
+            except OutputDirectoryError as error:
+                raise StorageError(f"Trial {trial_id} cannot be stored, and the search ends: {error}") from error
+            except OSError as error:
+                if error.errno in _NO_ROOM:
+                    raise StorageError(f"Trial {trial_id} cannot be stored, and the search ends: {error}") from error
+                state, reason = FAILED, f"{type(error).__name__}: {error}"
+            except SystemExit as error:
+                state, reason = FAILED, f"the model ended the process with exit({error.code})"
             except Exception as error:  # noqa: BLE001  (whatever a model does, the search goes on and says so)
                 traceback.print_exc()  # into the log of the worker
                 state, reason = FAILED, f"{type(error).__name__}: {error}"
@@ -113,6 +128,8 @@ class _Run:
         keras.utils.set_random_seed((runner.configuration.seed + _SEED_STEP * self.number) % 2**31)
         self.tell("building")
         model = runner.space.build(self.hp)
+        if not model.built:
+            raise RejectedError("the model does not know its inputs: begin it with keras.Input, or call it once")
         self.measures[PARAMETERS] = float(model.count_params())
         self._reject_broken([entry for entry in runner.quantities if entry.kind == PARAMETERS], "the model")
         self._try_untrained(model)
@@ -137,11 +154,12 @@ class _Run:
         """Reject what cannot be exported, or breaks a constraint whatever its weights will be."""
         self.tell("exporting, untrained")
         names = {constraint.name for constraint in self.runner.constraints}
-        early = [entry for entry in self.runner.quantities if entry.before_training and entry.kind == "artifact"]
-        wanted = [entry for entry in early if entry.name in names]
+        made = [entry for entry in self.runner.quantities if entry.kind == "artifact"]
+        if any(entry.measure == "accuracy" for entry in made) and len(model.outputs) != 1:
+            raise RejectedError("the accuracy of an artifact is measured of one output, and the model has several")
         with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
-            meter = self._export(model, Path(folder), wanted, verify=False)
-            for quantity in wanted:
+            meter = self._export(model, Path(folder), made, verify=False)
+            for quantity in (entry for entry in made if entry.before_training and entry.name in names):
                 self.tell(f"measuring {quantity.name}, untrained")
                 self.measures[quantity.name] = meter.measure(quantity)
                 self._reject_broken([quantity], "the untrained artifact")
@@ -168,7 +186,9 @@ class _Run:
         if stopping.best_epoch is None:
             return FAILED, f"{name} was no number in any epoch: {stopping.reason}"
         kept = history.epoch.index(stopping.best_epoch)
-        self.measures.update({key: values[kept] for key, values in self.curves.items() if key != "learning_rate"})
+        asked = {entry.name for entry in runner.quantities if entry.kind == "metric"}
+        known = {key: values[kept] for key, values in self.curves.items() if key.startswith("val_") or key in asked}
+        self.measures.update(known)
         if "tuner/epochs" in self.hp.values:
             model.save_weights(self.home / CHECKPOINT)
         return None
@@ -191,6 +211,8 @@ class _Run:
             final.save_weights(folder / WEIGHTS)
         try:
             reports = export_for(final, folder, quantities, runner.data, runner.configuration, verify=verify)
+        except OutputDirectoryError:
+            raise
         except ExportError as error:
             what = "the trained model" if verify else "the model"
             raise RejectedError(f"{what} cannot be exported: {error}") from error
@@ -222,7 +244,11 @@ def _plain(value: Any) -> Any:
 
 def metric_names(space: Space) -> tuple[str, ...]:
     """Return the names of the loss and the metrics of the models of a space, as a history has them."""
-    return ("loss", *(_metric_name(metric) for metric in space.recipe.metrics))
+    metrics = space.recipe.metrics
+    if not isinstance(metrics, Mapping):
+        return ("loss", *map(_metric_name, metrics))
+    of_outputs = ((output, found if isinstance(found, list | tuple) else [found]) for output, found in metrics.items())
+    return ("loss", *(f"{output}_{_metric_name(metric)}" for output, found in of_outputs for metric in found))
 
 
 def _metric_name(metric: Any) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import grpc
 import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial
@@ -105,5 +106,8 @@ class SearchTuner(BaseTuner):
     def _goes_on(self, trial: Trial, epoch: int, value: float) -> bool:
         if not self.prunes:
             return True
-        answer = self.oracle.update_trial(trial.trial_id, {self.runner.objectives[0].name: value}, step=epoch)
+        try:
+            answer = self.oracle.update_trial(trial.trial_id, {self.runner.objectives[0].name: value}, step=epoch)
+        except grpc.RpcError:
+            return True  # the chief has died, which is nothing that the trial could help
         return answer.status != "STOPPED"

@@ -7,22 +7,25 @@ import os
 import sys
 import time
 import traceback
-from typing import Any
+from typing import Any, NoReturn
 
+import grpc
 import keras_tuner
 
 from keras_nnx.data import DataError
 from keras_nnx.export.workers import shared_worker
+from keras_nnx.tuning.searches.collect import asked
 from keras_nnx.tuning.searches.configuration import Configuration
 from keras_nnx.tuning.searches.folder import Folder, read_json, write_json
 from keras_nnx.tuning.searches.named import find_data, find_space
-from keras_nnx.tuning.searches.processes import end_with_parent
 from keras_nnx.tuning.searches.quiet import Quiet
 from keras_nnx.tuning.searches.supervisor import RECYCLED, REFUSED
-from keras_nnx.tuning.searches.trial import TrialRunner, metric_names
+from keras_nnx.tuning.searches.trial import StorageError, TrialRunner, metric_names
 from keras_nnx.tuning.searches.tuner import RecycledError, SearchTuner
 
 PRUNING = ("tpe",)
+_PATIENCE_SECONDS = 60.0
+_WITHOUT_PROXY = "no_grpc_proxy"
 
 
 def main() -> None:
@@ -30,15 +33,13 @@ def main() -> None:
 
     The first worker finds out what the search space is, and writes it down before the chief is started.
     """
-    end_with_parent()
     folder, name, recycle = Folder(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    configuration = Configuration.from_dict(read_json(folder.search)["configuration"])
+    configuration = asked(folder)
     try:
         runner = make_runner(folder, configuration)
     except (ValueError, TypeError, ImportError, DataError, OSError) as error:
         traceback.print_exc()
-        write_json(folder.refusal, {"message": " ".join(str(error).split())})
-        sys.exit(REFUSED)
+        _refuse(folder, name, error)
     write_json(folder.ready, {"process": os.getpid()})
     _follow_chief(folder, name)
     objectives, _ = configuration.parsed()
@@ -52,6 +53,15 @@ def main() -> None:
             tuner.search()
     except RecycledError:
         sys.exit(RECYCLED)
+    except StorageError as error:
+        _refuse(folder, name, error)
+
+
+def _refuse(folder: Folder, name: str, error: Exception) -> NoReturn:
+    sys.stdout.write(f"{error}\n")
+    sys.stdout.flush()
+    write_json(folder.refusal(name), {"message": " ".join(str(error).split())})
+    sys.exit(REFUSED)
 
 
 def prunes(runner: TrialRunner) -> bool:
@@ -106,11 +116,18 @@ def _as_read(values: Any) -> Any:
 def _follow_chief(folder: Folder, name: str) -> None:
     """Tell keras-tuner where the chief is, as soon as there is one."""
     os.environ["KERASTUNER_TUNER_ID"] = name
-    if "KERASTUNER_ORACLE_IP" in os.environ:  # the chief of another machine
-        return
-    while (address := read_json(folder.address)) is None:
-        time.sleep(0.1)
-    os.environ.update(KERASTUNER_ORACLE_IP=address["host"], KERASTUNER_ORACLE_PORT=str(address["port"]))
+    if "KERASTUNER_ORACLE_IP" not in os.environ:
+        while (address := read_json(folder.address)) is None:
+            time.sleep(0.1)
+        os.environ.update(KERASTUNER_ORACLE_IP=address["host"], KERASTUNER_ORACLE_PORT=str(address["port"]))
+    host, port = os.environ["KERASTUNER_ORACLE_IP"], os.environ["KERASTUNER_ORACLE_PORT"]
+    # gRPC would ask a proxy for the machine next door, and for this one.
+    os.environ[_WITHOUT_PROXY] = ",".join(filter(None, [os.environ.get(_WITHOUT_PROXY), host]))
+    try:
+        with grpc.insecure_channel(f"{host}:{port}") as channel:
+            grpc.channel_ready_future(channel).result(_PATIENCE_SECONDS)
+    except grpc.FutureTimeoutError:
+        _refuse(folder, name, ConnectionError(f"No chief answers at {host}:{port}."))
 
 
 def _teller(folder: Folder, name: str) -> Any:

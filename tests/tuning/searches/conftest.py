@@ -10,7 +10,7 @@ from typing import Any
 import keras_tuner
 import pytest
 
-from keras_nnx.tuning.searches.folder import Folder, write_json
+from keras_nnx.tuning.searches.folder import Folder, read_json, write_json
 from keras_nnx.tuning.searches.objectives import parse_objective
 from keras_nnx.tuning.searches.oracles import Durable, make_oracle
 from keras_nnx.tuning.searches.result import COMPLETED, TrialResult
@@ -47,13 +47,13 @@ class Rehearsal:
     )
     ran: list[str] = dataclasses.field(default_factory=list)
 
-    def begin(self) -> Durable:
+    def begin(self, again: bool = False) -> Durable:
         aims = [parse_objective(name) for name in self.objectives]
-        return make_oracle(self.name, aims, self.most, self.seed, self.epochs, self.folder, space())
+        return make_oracle(self.name, aims, self.most, self.seed, self.epochs, self.folder, space(), again)
 
     def run_trial(self, oracle: Durable, trial: Any) -> None:
         path = self.folder.result(trial.trial_id)
-        if not path.exists():
+        if read_json(path) is None:
             self.ran.append(trial.trial_id)
             state, measures = self.outcome(trial.trial_id, trial.hyperparameters.values)
             result = TrialResult(trial.trial_id, state, dict(trial.hyperparameters.values), measures, reason="as asked")

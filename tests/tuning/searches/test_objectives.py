@@ -38,9 +38,9 @@ def test_parts_of_an_artifact_name():
     assert not parse_quantity("int8_accuracy", METRICS).before_training
 
 
-def test_a_metric_of_the_model_comes_before_a_measure_of_the_artifact():
-    assert parse_quantity("accuracy", METRICS).kind == "metric"
-    assert parse_quantity("accuracy", ("loss",)).kind == "artifact"
+def test_accuracy_is_that_of_the_artifact_whatever_the_metrics():
+    for metrics in (METRICS, ("loss",), None):
+        assert parse_quantity("accuracy", metrics).kind == "artifact"
 
 
 @pytest.mark.parametrize("name", ["latency", "val_f1", "coreml_latency_ms", ""])
@@ -79,7 +79,9 @@ def test_bound_that_is_no_number(text):
         parse_constraint(text, METRICS)
 
 
-@pytest.mark.parametrize("text", ["latency_ms<=0", "size_mb<=-1", "parameters<0", "val_accuracy<-0.1"])
+@pytest.mark.parametrize(
+    "text", ["latency_ms<=0", "size_mb<=-1", "parameters<0", "val_accuracy<-0.1", "val_accuracy<0", "val_accuracy>1"]
+)
 def test_bound_that_nothing_keeps(text):
     with pytest.raises(ValueError, match="No model can keep"):
         parse_constraint(text, METRICS)
@@ -97,6 +99,8 @@ def test_accuracy_in_percent():
         (("latency_ms<2", "latency_ms>=2"), False),
         (("latency_ms<=2", "latency_ms>=2"), True),
         (("latency_ms<=2", "size_mb>=3"), True),
+        (("latency_ms<=2", "onnx_latency_ms>=3"), False),
+        (("latency_ms<=2", "tflite_latency_ms>=3"), True),
     ],
 )
 def test_contradictions(texts, sound):

@@ -94,6 +94,32 @@ def test_damaged_state(rehearse, name, damage):
         assert sorted(map(str, found)) == sorted(map(str, expected))
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("objectives", [("val_accuracy",), ("val_accuracy", "latency_ms")])
+def test_damaged_result(rehearse, name, objectives):
+    rehearsal = rehearse(name, objectives=objectives)
+    rehearsal.run(rehearsal.begin(), most=4)
+    rehearsal.folder.result("2").write_text('{"id": "2", "state": "comp')
+    (rehearsal.folder.trial("1") / "trial.json").write_text("")
+    oracle = rehearsal.begin()
+    rehearsal.run(oracle)
+    assert sorted(rehearsal.folder.results(), key=int) == [str(number) for number in range(rehearsal.most)]
+    assert rehearsal.ran.count("2") == 2
+    assert len(rehearsal.ran) == rehearsal.most + 1
+    assert read_json(rehearsal.folder.trial("1") / "trial.json")["trial_id"] == "1"
+
+
+def test_workers_of_other_machines_keep_their_trial_when_the_chief_dies(rehearse):
+    rehearsal = rehearse("random", most=3)
+    oracle = rehearsal.begin()
+    theirs = oracle.create_trial("worker-elsewhere-1")
+    oracle.create_trial("worker-1")
+    again = rehearsal.begin(again=True)
+    assert again.create_trial("worker-1").trial_id == "1"
+    assert again.create_trial("worker-elsewhere-1").trial_id == theirs.trial_id == "0"
+    assert again.create_trial("worker-2").trial_id == "2"
+
+
 def test_damaged_trial_is_drawn_again(rehearse):
     rehearsal = rehearse("random")
     rehearsal.run(rehearsal.begin(), most=5)

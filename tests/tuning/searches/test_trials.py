@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 
 import keras_nnx as nnx
+from keras_nnx.tuning.searches.collect import begin, clear
+from keras_nnx.tuning.searches.configuration import Configuration
 from keras_nnx.tuning.searches.data import SearchData, arrays, from_file
+from keras_nnx.tuning.searches.folder import Folder
 from keras_nnx.tuning.searches.measure import share_right
+from keras_nnx.tuning.searches.named import find_attribute
+from keras_nnx.tuning.searches.progress import trial_table
+from keras_nnx.tuning.searches.trial import StorageError, metric_names
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(96, 6)).astype("float32")
@@ -21,6 +27,10 @@ DATA = ((X[:64], Y[:64]), (X[64:], Y[64:]))
 def network(units, fault="none"):
     if fault == "refused":
         raise ValueError("units and fault do not go together")
+    if fault == "quits":
+        raise SystemExit(0)
+    if fault == "unbuilt":
+        return keras.Sequential([keras.layers.Dense(3, "softmax")])
     if fault == "broken":
         raise RuntimeError("a defect of the builder")
     x = inputs = keras.Input((6,), name="rows")
@@ -55,6 +65,9 @@ def test_a_search_by_everything(tmp_path, monkeypatch):
     check_reading(measured)
     monkeypatch.setattr("keras_nnx.tuning.searches.trial.TrialRunner.run", None)
     monkeypatch.setattr("keras_nnx.tuning.searches.finish.export_for", None)
+    check_repetition(measured)
+    (measured.directory / ".state/finish.json").unlink()
+    monkeypatch.undo()
     check_repetition(measured)
     check_other_searches(measured)
 
@@ -113,10 +126,10 @@ def test_faults(tmp_path):
     space = nnx.tuning.space(
         network,
         units=4,
-        fault=nnx.tuning.Choice(["none", "refused", "unexportable", "broken"]),
+        fault=nnx.tuning.Choice(["none", "refused", "unexportable", "broken", "quits", "unbuilt"]),
         recipe=nnx.tuning.Recipe(learning_rate=nnx.tuning.Choice([0.01, 1e30])),
     )
-    result = run(tmp_path, space, trials=8, target="tflite")
+    result = run(tmp_path, space, trials=12, target="tflite")
     reasons = {
         "nan" if trial.values["training/learning_rate"] > 1 else trial.values["network/fault"]: (
             trial.state,
@@ -132,6 +145,9 @@ def test_faults(tmp_path):
     assert "cannot be exported" in reasons["unexportable"][1]
     assert reasons["nan"][0] == "failed"
     assert "no number" in reasons["nan"][1]
+    assert reasons["quits"] == ("failed", "the model ended the process with exit(0)")
+    assert reasons["unbuilt"][0] == "rejected"
+    assert "begin it with keras.Input" in reasons["unbuilt"][1]
     assert reasons["broken"] == ("failed", "RuntimeError: a defect of the builder")
     assert len(result.front) == 1
 
@@ -146,6 +162,50 @@ def test_artifact_that_breaks_a_constraint_before_and_after_training(tmp_path):
     late = {"constraints": "val_accuracy>=0.9999", "overwrite": True, "trials": 1, "epochs": 1}
     with pytest.raises(nnx.tuning.SearchError, match=r"infeasible, the trained artifact breaks val_accuracy>=0.999"):
         run(tmp_path, **late)
+
+
+def nothing(y_true, y_pred):
+    return keras.ops.mean(y_pred) * float("nan")
+
+
+def test_objective_that_is_no_number(tmp_path):
+    space = nnx.tuning.space(
+        network, units=nnx.tuning.Choice([4, 8]), recipe=nnx.tuning.Recipe(metrics=["accuracy", nothing])
+    )
+    names = ("val_accuracy", "min:val_nothing")
+    with pytest.raises(nnx.tuning.SearchError, match=r"None of 2 .*val_nothing is nan: there is nothing to compare"):
+        run(tmp_path, space, objectives=names, trials=2, epochs=1, verbose=1)
+    result = nnx.tuning.load_search(tmp_path / "search")
+    table = trial_table(result)
+    assert table.row_count == 2
+    assert "nan" in result.to_html()
+
+
+def test_accuracy_of_what_has_no_classes(tmp_path):
+    space = nnx.tuning.space(network, units=nnx.tuning.Int(2, 4))
+    for targets in (X[:, :1], X[:, 0], np.ones((96, 3), "float32")):
+        with pytest.raises(ValueError, match="int8_accuracy is a share of right classes"):
+            nnx.tuning.search(space, (X, targets), tmp_path / "s", objectives="int8_accuracy", verbose=0)
+    bare = dataclasses.replace(arrays((X, Y)), calibration=None)
+    with pytest.raises(ValueError, match="needs examples to calibrate int8 by"):
+        nnx.tuning.search(space, bare, tmp_path / "s", objectives="int8_size_mb", verbose=0)
+    assert not (tmp_path / "s" / "search.json").exists()
+
+
+def test_a_full_disk_is_not_the_fault_of_a_trial(tmp_path, monkeypatch):
+    def full(*arguments, **more):
+        raise nnx.export.OutputDirectoryError("there is no room")
+
+    monkeypatch.setattr("keras_nnx.tuning.searches.trial.export_for", full)
+    with pytest.raises(StorageError, match="there is no room"):
+        run(tmp_path)
+    monkeypatch.undo()
+    assert run(tmp_path, trials=1).best.id == "0"
+
+
+def test_metrics_by_output():
+    space = nnx.tuning.space(network, units=4, recipe=nnx.tuning.Recipe(metrics={"a": "mae", "b": ["mse", nothing]}))
+    assert metric_names(space) == ("loss", "a_mae", "b_mse", "b_nothing")
 
 
 def test_everything_fails(tmp_path):
@@ -173,6 +233,36 @@ def test_something_else_in_the_folder(tmp_path):
             run(tmp_path, overwrite=overwrite)
 
 
+def test_a_search_json_that_is_cut_off(tmp_path):
+    folder, asked = Folder(tmp_path / "search"), Configuration("vit", "digits", trials=3)
+    folder.state.mkdir(parents=True)
+    begin(folder, asked)
+    folder.search.write_text(folder.search.read_text()[:30])
+    assert begin(folder, asked) == 0
+    with pytest.raises(ValueError, match="another search"):
+        begin(folder, Configuration("resnet", "digits"))
+
+
+def test_a_search_json_of_something_else(tmp_path):
+    (tmp_path / "search.json").write_text('{"mine": 1}')
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "thesis.txt").write_text("words")
+    folder = Folder(tmp_path)
+    for call in (lambda: begin(folder, Configuration("vit", "digits")), lambda: clear(folder)):
+        with pytest.raises(ValueError, match="is there, and is not of a search"):
+            call()
+    assert (tmp_path / "best" / "thesis.txt").exists()
+
+
+def test_files_of_the_same_name(tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "conf.py").write_text(f"place = {folder!r}")
+    (tmp_path / "queue.py").write_text("place = 'mine'")
+    names = [str(tmp_path / name) for name in ("one/conf.py", "two/conf.py", "one/conf.py", "queue.py")]
+    assert [find_attribute(f"{name}:place") for name in names] == ["one", "two", "one", "mine"]
+
+
 def test_arguments_without_meaning(tmp_path):
     for arguments, message in (
         ({"objectives": "val_accurracy"}, "val_loss, val_accuracy"),
@@ -189,6 +279,8 @@ def test_arguments_without_meaning(tmp_path):
         run(tmp_path, nnx.tuning.space(network, units=4))
     with pytest.raises(ValueError, match="inputs and targets have to be as many"):
         arrays((X[:5], Y[:4]))
+    with pytest.raises(ValueError, match="have to be inputs and targets"):
+        arrays((X, X), (Y, Y, Y))
 
 
 def test_hyperband_goes_on_from_weights(tmp_path):
