@@ -153,11 +153,11 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
                 if done < configuration.trials:
                     supervisor.run(progress.show)
                 progress.show(last=True)
+            console.print("Exporting the best model to all formats, and measuring it afresh", style="dim")
+            supervisor.finish()
         except KeyboardInterrupt:
             console.print(f"Ended; the same command goes on where it was, in {out}.", highlight=False, soft_wrap=True)
             raise SystemExit(_INTERRUPTED) from None
-        console.print("Exporting the best model to all formats, and measuring it afresh", style="dim")
-        supervisor.finish()
         result = conclude(folder, time.monotonic() - start)
     console.print(trial_table(result))
     for note in result.afresh.get("notes", ()):

@@ -18,9 +18,10 @@ import grpc
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer, exit_chief
 
+from keras_nnx.tuning.searches.choice import make_oracle
 from keras_nnx.tuning.searches.collect import asked
 from keras_nnx.tuning.searches.folder import Folder, read_json, write_json
-from keras_nnx.tuning.searches.oracles import Durable, make_oracle
+from keras_nnx.tuning.searches.oracles import Durable
 
 _PAUSE_SECONDS = 0.1
 

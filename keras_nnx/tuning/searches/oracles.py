@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -18,8 +17,6 @@ from keras_nnx.tuning.searches.objectives import Objective
 from keras_nnx.tuning.searches.result import COMPLETED, FAILED, INFEASIBLE
 
 _MOST_FAILURES = 3
-_LEAST_INITIAL = 4
-_SEED_FOR_ZERO = 2**31 - 1  # keras-tuner takes 0 for none
 RUNNING = {"status": "RUNNING"}
 IDLE, STOPPED = {"status": "IDLE"}, {"status": "STOPPED"}
 
@@ -78,10 +75,8 @@ class Durable(keras_tuner.Oracle):
         self.trials = {key: trials.Trial.from_state(entry) for key, entry in state["trials"].items()}
         self.set_state(state)
         self._complete()
+        # A trial that was begun after the state was written is drawn again, under its number, and keeps its result.
         self._run_again()
-        for path in self.folder.trials.glob("trial_*"):
-            if path.name.removeprefix("trial_") not in self.trials:
-                shutil.rmtree(path)  # begun after the state was written: it is drawn again
 
     def _restore(self) -> None:
         """Make the state anew from the files of the trials."""
@@ -262,51 +257,3 @@ class HyperbandOracle(Durable, keras_tuner.oracles.HyperbandOracle):
             self._current_bracket = min(entry["bracket_num"] for entry in self._brackets)
         else:
             self._start_new_bracket()
-
-
-ORACLES = {"random": RandomOracle, "bayesian": BayesianOracle, "hyperband": HyperbandOracle, "grid": GridOracle}
-
-
-def make_oracle(
-    name: str,
-    aims: Sequence[Objective],
-    most: int,
-    seed: int,
-    epochs: int,
-    folder: Folder,
-    space: dict[str, Any],
-    again: bool = False,
-) -> Durable:
-    """Return an oracle that goes on from what is in a folder.
-
-    Args:
-        name: One of `ORACLES`.
-        aims: The objectives.
-        most: How many trials.
-        seed: The same gives the same trials.
-        epochs: Of a trial; with Hyperband, of the last round.
-        folder: The folder of the search.
-        space: All ranges, as `keras_tuner.HyperParameters.get_config` gives them.
-        again: Whether those who run a trial still do.
-    """
-    found = [keras_tuner.Objective(aim.name, aim.direction) for aim in aims]
-    arguments: dict[str, Any] = {"objective": found if len(found) > 1 else found[0], "seed": seed or _SEED_FOR_ZERO}
-    if name == "hyperband":
-        arguments["max_epochs"] = epochs
-    else:
-        arguments["max_trials"] = most
-    if name == "bayesian":
-        arguments["num_initial_points"] = max(_LEAST_INITIAL, most // 4)
-    oracle = _class_of(name)(**arguments)
-    oracle.max_trials = most
-    oracle.warm_up = max(1, epochs // 5)
-    oracle.attach(folder, keras_tuner.HyperParameters.from_config(space), aims, again)
-    return oracle
-
-
-def _class_of(name: str) -> type[Durable]:
-    if name in ORACLES:
-        return ORACLES[name]
-    from keras_nnx.tuning.searches.optuna_oracles import OPTUNA  # an extra of its own
-
-    return OPTUNA[name]

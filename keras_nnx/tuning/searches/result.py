@@ -80,7 +80,7 @@ class SearchResult:
         objectives: The first decides which of the front is called best.
         constraints: What a trial has to keep.
         trials: In the order in which they began.
-        seconds: How long it took, all sessions together.
+        seconds: How long it took: all sessions that came to their end together.
         environment: Versions, processors.
         afresh: What the artifacts of the best were measured to be when they were put in place: `measures` and `notes`.
     """

@@ -12,12 +12,12 @@ from rich.console import Console
 
 from keras_nnx.export.workers import shared_worker
 from keras_nnx.tuning.hypermodel import Space
+from keras_nnx.tuning.searches.choice import make_oracle
 from keras_nnx.tuning.searches.collect import begin, check_ours, clear, collect, conclude
 from keras_nnx.tuning.searches.configuration import Configuration
 from keras_nnx.tuning.searches.data import SearchData, arrays
 from keras_nnx.tuning.searches.finish import finish
 from keras_nnx.tuning.searches.folder import Folder, read_json
-from keras_nnx.tuning.searches.oracles import make_oracle
 from keras_nnx.tuning.searches.progress import trial_line
 from keras_nnx.tuning.searches.quiet import Quiet
 from keras_nnx.tuning.searches.result import SearchResult

@@ -10,9 +10,10 @@ from typing import Any
 import keras_tuner
 import pytest
 
+from keras_nnx.tuning.searches.choice import make_oracle
 from keras_nnx.tuning.searches.folder import Folder, read_json, write_json
 from keras_nnx.tuning.searches.objectives import parse_objective
-from keras_nnx.tuning.searches.oracles import Durable, make_oracle
+from keras_nnx.tuning.searches.oracles import Durable
 from keras_nnx.tuning.searches.result import COMPLETED, TrialResult
 
 

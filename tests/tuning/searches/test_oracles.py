@@ -120,6 +120,22 @@ def test_workers_of_other_machines_keep_their_trial_when_the_chief_dies(rehearse
     assert again.create_trial("worker-2").trial_id == "2"
 
 
+@pytest.mark.parametrize("name", ["random", "grid", "hyperband", "tpe"])
+def test_result_of_a_trial_that_the_older_state_does_not_know(rehearse, name):
+    rehearsal = rehearse(name)
+    oracle = rehearsal.begin()
+    rehearsal.run(oracle, most=2)
+    trial = oracle.create_trial("worker-1")
+    values = trial.hyperparameters.values
+    result = {"id": trial.trial_id, "state": COMPLETED, "reason": "", "measures": measure(values)}
+    write_json(rehearsal.folder.result(trial.trial_id), {**result, "values": {}, "notes": [], "drawn": values})
+    rehearsal.folder.oracle.write_text('{"trials": ')
+    again = rehearsal.begin()
+    rehearsal.run(again)
+    assert trial.trial_id not in rehearsal.ran
+    assert again.trials[trial.trial_id].hyperparameters.values == values
+
+
 def test_damaged_trial_is_drawn_again(rehearse):
     rehearsal = rehearse("random")
     rehearsal.run(rehearsal.begin(), most=5)
