@@ -117,9 +117,15 @@ def none_left(folder, seconds=30):
 
 
 def runs(folder):
-    """Return how often each trial was run to its end, by the logs of the workers."""
+    """Return how often each trial was run to its end, by the results and by the logs of the workers.
+
+    A worker that is killed between the two leaves a result and no line.
+    """
     text = "".join(path.read_text(errors="replace") for path in (folder / "out/logs").glob("worker-*.log"))
-    return Counter(re.findall(r"trial (\d+) ended", text))
+    logged = Counter(re.findall(r"trial (\d+) ended", text))
+    stored = {name.removeprefix("trial_") for name in results(folder)}
+    assert set(logged) <= stored
+    return {number: max(logged[number], 1) for number in stored}
 
 
 def results(folder):
