@@ -5,7 +5,6 @@ of six parts is run, counted from 0. Continuous integration runs one of them; wh
 """
 
 import gc
-import os
 import signal
 import threading
 from pathlib import Path
@@ -15,6 +14,7 @@ import keras
 import pytest
 
 import keras_nnx as nnx
+from tests.contract.part import part_of
 
 hypothesis.settings.register_profile("keras_nnx", deadline=None, derandomize=True, max_examples=25)
 hypothesis.settings.load_profile("keras_nnx")
@@ -30,11 +30,10 @@ WHOLE = ("contract/test_coverage.py", "contract/test_objects.py")
 
 
 def pytest_collection_modifyitems(config, items):
-    part, parts = (int(number) for number in os.environ.get("PART", "0/1").split("/"))
     tables, whole = ({Path(__file__).parent / name for name in names} for names in (TABLES, WHOLE))
     cases = [item for item in items if hasattr(item, "callspec") and {item.path, *item.path.parents} & tables]
     cases = [item for item in cases if item.path not in whole]
-    others = {item for index, item in enumerate(cases) if index % parts != part}
+    others = set(cases) - set(part_of(cases))
     if others:
         config.hook.pytest_deselected(items=list(others))
         items[:] = [item for item in items if item not in others]

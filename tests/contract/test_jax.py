@@ -9,12 +9,15 @@ import pytest
 
 from tests.contract.cases import CASES
 from tests.contract.on_jax import with_padding
+from tests.contract.part import part_of
 
 
 @pytest.fixture
 def jax_outputs(tmp_path, pytestconfig):
     weights = {
-        f"{case}/{index}": value for case in CASES for index, value in enumerate(case.make_built().get_weights())
+        f"{case}/{index}": value
+        for case in part_of(CASES)
+        for index, value in enumerate(case.make_built().get_weights())
     }
     np.savez(tmp_path / "weights.npz", **weights)
     done = subprocess.run(
@@ -34,7 +37,7 @@ def jax_outputs(tmp_path, pytestconfig):
 @pytest.mark.multiprocess
 @pytest.mark.timeout(600)
 def test_jax_equals_tensorflow(jax_outputs, subtests):
-    for case in CASES:
+    for case in part_of(CASES):
         layer = case.make_built()
         with subtests.test(str(case)):
             expected = case.model(layer)(case.inputs(), training=False)

@@ -1,0 +1,13 @@
+"""The part of the tables of cases that is asked for: `PART=1/6` is the second of six, counted from 0."""
+
+import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+Case = TypeVar("Case")
+
+
+def part_of(cases: Sequence[Case]) -> list[Case]:
+    """Return the cases of the part that the environment names; all of them if it names none."""
+    part, parts = (int(number) for number in os.environ.get("PART", "0/1").split("/"))
+    return list(cases[part::parts])
