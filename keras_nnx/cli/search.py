@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
+import tempfile
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -132,6 +134,7 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
     from keras_nnx.tuning.searches.folder import Folder
     from keras_nnx.tuning.searches.progress import Progress, trial_table
     from keras_nnx.tuning.searches.supervisor import Supervisor
+    from keras_nnx.tuning.searches.temporary import temporary_place
 
     console, folder, start = Console(), Folder(out), time.monotonic()
     if folder.root.exists() and not folder.root.is_dir():
@@ -147,14 +150,15 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
         if done:
             console.print(f"Going on in {out}: {done} of {configuration.trials} trials are done.", highlight=False)
         progress = Progress(console, lambda: collect(folder, running=True), configuration.trials)
-        supervisor = Supervisor(folder, lock, workers, recycle, listen, progress.tell)
         try:
-            with progress:
-                if done < configuration.trials:
-                    supervisor.run(progress.show)
-                progress.show(last=True)
-            console.print("Exporting the best model to all formats, and measuring it afresh", style="dim")
-            supervisor.finish()
+            with temporary_place(folder) as place:
+                supervisor = Supervisor(folder, lock, workers, recycle, listen, progress.tell, place)
+                with progress:
+                    if done < configuration.trials:
+                        supervisor.run(progress.show)
+                    progress.show(last=True)
+                console.print("Exporting the best model to all formats, and measuring it afresh", style="dim")
+                supervisor.finish()
         except KeyboardInterrupt:
             console.print(f"Ended; the same command goes on where it was, in {out}.", highlight=False, soft_wrap=True)
             raise SystemExit(_INTERRUPTED) from None
@@ -184,6 +188,7 @@ def _join(configuration: Configuration, folder: Folder, workers: int, recycle: i
     check_same(folder, configuration, values)
     if folder.over.exists():
         raise ValueError(f"The search in {folder.root} is over: there is nothing to join.")
-    supervisor = Supervisor(folder, None, workers, recycle, "", lambda line: console.print(line, highlight=False))
     console.print(f"{workers} workers run trials for {os.environ['KERASTUNER_ORACLE_IP']}", highlight=False)
-    supervisor.run(lambda: None)
+    with tempfile.TemporaryDirectory(prefix="keras_nnx_", ignore_cleanup_errors=True) as place:
+        tell = functools.partial(console.print, highlight=False)
+        Supervisor(folder, None, workers, recycle, "", tell, Path(place)).run(lambda: None)

@@ -78,3 +78,18 @@ class Quiet:
     def _leave(self) -> None:
         fcntl.flock(self._room, fcntl.LOCK_UN)
         self._inside = False
+
+
+@contextlib.contextmanager
+def at_work(folder: str) -> Iterator[None]:
+    """Keep others from measuring, inside the block: for what a process does before it has a `Quiet`.
+
+    Args:
+        folder: Where the locks are.
+    """
+    quiet = Quiet(Path(folder))
+    try:
+        with quiet.working():
+            yield
+    finally:
+        quiet.close()

@@ -22,6 +22,7 @@ _MOST_DEATHS_OF_A_CHIEF = 3
 _MOST_DEATHS_WITHOUT_RESULT = 6
 _PATIENCE_SECONDS = 10.0
 _PROCESSES = Path(__file__).with_name("processes.py")
+_QUIET = Path(__file__).with_name("quiet.py")
 _ELSEWHERE = "KERASTUNER_ORACLE_IP"
 
 
@@ -44,15 +45,24 @@ class Supervisor:
         recycle: After how many trials a worker is replaced.
         address: Where the chief listens.
         tell: Is told what is worth a line.
+        place: For temporary files of all processes.
 
     Attributes:
         joined: Whether the chief runs on another machine, as keras-tuner's environment variables say.
     """
 
     def __init__(
-        self, folder: Folder, lock: int | None, workers: int, recycle: int, address: str, tell: Callable[[str], None]
+        self,
+        folder: Folder,
+        lock: int | None,
+        workers: int,
+        recycle: int,
+        address: str,
+        tell: Callable[[str], None],
+        place: Path,
     ) -> None:
         self.folder, self.lock, self.recycle, self.address, self.tell = folder, lock, recycle, address, tell
+        self.place = place
         self.joined = self.elsewhere()
         # Containers share names, and two supervisors may run on one machine.
         machine = f"{socket.gethostname()}-{secrets.token_hex(3)}-" if self.joined else ""
@@ -225,10 +235,12 @@ class Supervisor:
     def _start(self, name: str, module: str, *arguments: str, **environment: str) -> subprocess.Popen:
         self.folder.logs.mkdir(parents=True, exist_ok=True)
         # -P: the current folder may hold a file that is called like a module. What ends the process with this one
-        # comes before TensorFlow, whose import takes seconds.
+        # comes before TensorFlow, whose import takes seconds, and waits while somebody measures.
         code = (
-            f"import runpy; runpy.run_path({str(_PROCESSES)!r})['end_with_parent'](); "
-            f"from keras_nnx.tuning.searches.{module} import main; main()"
+            f"import runpy; runpy.run_path({str(_PROCESSES)!r})['end_with_parent']()\n"
+            f"with runpy.run_path({str(_QUIET)!r})['at_work']({str(self.folder.state)!r}):\n"
+            f"    from keras_nnx.tuning.searches.{module} import main\n"
+            f"main()"
         )
         with (self.folder.logs / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
@@ -236,7 +248,7 @@ class Supervisor:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env={**self._defaults(), **os.environ, **environment},
+                env={**self._defaults(), **os.environ, "TMPDIR": str(self.place), **environment},
                 pass_fds=() if self.lock is None else (self.lock,),
                 start_new_session=True,
             )

@@ -81,9 +81,11 @@ def make_runner(folder: Folder, configuration: Configuration) -> TrialRunner:
         ValueError: If space, data, objectives or constraints are not what they have to be, or the space is not the one
             that the search began with.
     """
-    data = find_data(configuration.data, configuration.seed)
-    space = find_space(configuration.space, data)
-    runner = TrialRunner(space, data, configuration, folder.trial, Quiet(folder.state))
+    quiet = Quiet(folder.state)
+    with quiet.working():
+        data = find_data(configuration.data, configuration.seed)
+        space = find_space(configuration.space, data)
+    runner = TrialRunner(space, data, configuration, folder.trial, quiet)
     write_space(folder, runner)
     return runner
 

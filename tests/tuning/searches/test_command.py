@@ -56,7 +56,14 @@ number = 3
 @pytest.fixture
 def tiny(tmp_path):
     (tmp_path / "tiny.py").write_text(TINY)
+    (tmp_path / "tmp").mkdir()
     return tmp_path
+
+
+def surroundings(folder):
+    """Return the environment of a search, whose temporary files are in `tmp`."""
+    path = str(Path(nnx.__file__).parents[1])
+    return {**os.environ, "PYTHONPATH": path, "TMPDIR": str(folder / "tmp"), MARK: str(folder)}
 
 
 def command(folder, *arguments, space="space"):
@@ -68,9 +75,10 @@ def command(folder, *arguments, space="space"):
 @contextlib.contextmanager
 def started(folder, *arguments):
     """Yield a search that does not outlive the block."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(nnx.__file__).parents[1]), MARK: str(folder)}
     with (folder / "words.txt").open("ab") as words:
-        process = subprocess.Popen(command(folder, *arguments), cwd=folder, stdout=words, stderr=words, env=environment)
+        process = subprocess.Popen(
+            command(folder, *arguments), cwd=folder, stdout=words, stderr=words, env=surroundings(folder)
+        )
         try:
             yield process
         finally:
@@ -79,16 +87,10 @@ def started(folder, *arguments):
 
 
 def finished(folder, *arguments, space="space", environment=None):
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(nnx.__file__).parents[1]),
-        MARK: str(folder),
-        **(environment or {}),
-    }
     return subprocess.run(
         command(folder, *arguments, space=space),
         cwd=folder,
-        env=environment,
+        env={**surroundings(folder), **(environment or {})},
         capture_output=True,
         text=True,
         timeout=400,
@@ -114,6 +116,11 @@ def none_left(folder, seconds=30):
     left = processes(folder)
     assert not left
     return True
+
+
+def nothing_left(folder):
+    """Return whether neither processes nor temporary files are left."""
+    return none_left(folder) and not list((folder / "tmp").iterdir())
 
 
 def runs(folder):
@@ -144,7 +151,7 @@ def test_two_workers_and_what_they_leave(tiny):
     """All trials, none twice, processes replaced by new ones, artifacts that verify, and nothing left running."""
     done = finished(tiny, "--recycle", "2", "--constraint", "size_mb<=1", "--objective", "val_accuracy")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert none_left(tiny)
+    assert nothing_left(tiny)
     assert runs(tiny) == {str(number): 1 for number in range(6)}
     result = nnx.tuning.load_search(tiny / "out")
     assert [trial.state for trial in result.trials] == ["completed"] * 6
@@ -181,7 +188,7 @@ def test_killed_three_times(tiny):
         assert none_left(tiny)
     done = finished(tiny)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert none_left(tiny)
+    assert nothing_left(tiny)
     assert runs(tiny) == {str(number): 1 for number in range(6)}
     assert results(tiny) == [f"trial_{number}" for number in range(6)]
     assert nnx.verify_export(tiny / "out/best/float32").proven
@@ -194,7 +201,7 @@ def test_interrupted_and_used_twice(tiny):
         wait_for(lambda: len(results(tiny)) >= 2 or process.poll() is not None)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
-    assert none_left(tiny)
+    assert nothing_left(tiny)
     text = (tiny / "words.txt").read_text()
     assert "the same command goes on" in " ".join(text.split())
     oracle = tiny / "out/trials/oracle.json"
@@ -216,7 +223,7 @@ def test_workers_of_another_machine(tiny):
         joined = finished(tiny, "--workers", "1", "--trials", "8", environment=place)
         assert joined.returncode == 0, joined.stdout + joined.stderr
         assert process.wait(250) == 0
-    assert none_left(tiny)
+    assert nothing_left(tiny)
     workers = {trial.worker for trial in nnx.tuning.load_search(tiny / "out").trials}
     assert len(workers) == 2
     assert any(name.startswith(f"worker-{socket.gethostname()}-") for name in workers)
@@ -230,7 +237,7 @@ def test_everything_fails(tiny):
     assert "a defect of the builder" in done.stderr
     assert "Traceback" not in done.stderr
     assert len(results(tiny)) <= 5
-    assert none_left(tiny)
+    assert nothing_left(tiny)
 
 
 @pytest.mark.slow
