@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import zipfile
 
 import keras
 import numpy as np
@@ -11,9 +10,8 @@ import pytest
 import keras_nnx as nnx
 from keras_nnx.tuning.searches.collect import begin, clear
 from keras_nnx.tuning.searches.configuration import Configuration
-from keras_nnx.tuning.searches.data import SearchData, arrays, from_file
+from keras_nnx.tuning.searches.data import arrays
 from keras_nnx.tuning.searches.folder import Folder
-from keras_nnx.tuning.searches.measure import share_right
 from keras_nnx.tuning.searches.named import find_attribute
 from keras_nnx.tuning.searches.progress import trial_table
 from keras_nnx.tuning.searches.trial import StorageError, metric_names
@@ -277,10 +275,6 @@ def test_arguments_without_meaning(tmp_path):
             run(tmp_path, **arguments)
     with pytest.raises(ValueError, match="nothing to search"):
         run(tmp_path, nnx.tuning.space(network, units=4))
-    with pytest.raises(ValueError, match="inputs and targets have to be as many"):
-        arrays((X[:5], Y[:4]))
-    with pytest.raises(ValueError, match="have to be inputs and targets"):
-        arrays((X, X), (Y, Y, Y))
 
 
 def test_hyperband_goes_on_from_weights(tmp_path):
@@ -298,47 +292,3 @@ def test_hyperband_goes_on_from_weights(tmp_path):
     assert len(promoted.curves["loss"]) == 2  # the first of three epochs had been done
     past = result.trials[int(later[rounds.index(1)]["tuner/trial_id"])]
     assert promoted.curves["loss"][0] < past.curves["loss"][-1] + 0.1
-
-
-def test_shares_that_are_right():
-    scores = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
-    assert share_right(scores, np.array([1, 0, 0])) == pytest.approx(2 / 3)
-    assert share_right(scores, np.eye(2)[[1, 0, 0]]) == pytest.approx(2 / 3)
-    assert share_right(np.array([[0.9], [0.2]]), np.array([1, 1])) == 0.5
-    assert share_right(np.eye(3)[None], np.array([[0, 1, 0]])) == pytest.approx(2 / 3)
-
-
-def test_data_of_a_file(tmp_path):
-    np.savez(tmp_path / "two.npz", x=X, y=Y)
-    found = from_file(tmp_path / "two.npz", seed=1)
-    assert len(found.train[1]) + len(found.validation[1]) == len(Y)
-    assert len(found.targets) == round(0.2 * len(Y))
-    assert (found.input_shape, found.classes) == ((6,), 3)
-    np.savez(tmp_path / "four.npz", x_train=X[:9], y_train=Y[:9], x_val=X[9:], y_val=Y[9:])
-    assert len(from_file(tmp_path / "four.npz", seed=1).targets) == len(Y) - 9
-    np.savez(tmp_path / "odd.npz", rows=X)
-    with pytest.raises(ValueError, match="has the arrays rows: it needs x and y"):
-        from_file(tmp_path / "odd.npz", seed=1)
-    (tmp_path / "text.npz").write_text("no arrays")
-    with pytest.raises(ValueError, match=r"is no \.npz file"):
-        from_file(tmp_path / "text.npz", seed=1)
-    with zipfile.ZipFile(tmp_path / "pickle.npz", "w") as archive:
-        archive.writestr("x.npy", b"")
-    with pytest.raises(ValueError, match=r"pickle\.npz"):
-        from_file(tmp_path / "pickle.npz", seed=1)
-
-
-def test_several_inputs_by_name(tmp_path):
-    def pair(units):
-        left, right = keras.Input((6,), name="left"), keras.Input((6,), name="right")
-        both = keras.layers.Dense(units, "relu")(keras.layers.Concatenate()([left, right]))
-        return keras.Model([left, right], keras.layers.Dense(3, "softmax")(both), name="pair")
-
-    both = arrays(({"left": X, "right": X}, Y))
-    assert isinstance(both, SearchData)
-    found = dataclasses.replace(both, input_shape=(6,))
-    space = nnx.tuning.space(pair, units=nnx.tuning.Int(2, 4))
-    result = nnx.tuning.search(
-        space, found, tmp_path / "two", objectives="accuracy", trials=1, epochs=1, verbose=0, seed=1
-    )
-    assert 0 <= result.best.measures["accuracy"] <= 1
