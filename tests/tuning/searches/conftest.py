@@ -15,6 +15,7 @@ from keras_nnx.tuning.searches.folder import Folder, read_json, write_json
 from keras_nnx.tuning.searches.objectives import parse_objective
 from keras_nnx.tuning.searches.oracles import Durable
 from keras_nnx.tuning.searches.result import COMPLETED, TrialResult
+from tests.tuning.searches.running import prepare
 
 
 def space() -> dict[str, Any]:
@@ -78,6 +79,12 @@ class Rehearsal:
             self.run_trial(oracle, trial)
             values.append(dict(oracle.trials[trial.trial_id].hyperparameters.values))
         return values
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """Return a folder in which `running.started` has what it searches."""
+    return prepare(tmp_path)
 
 
 @pytest.fixture
