@@ -21,6 +21,13 @@ def at_least_zero(owner: str, name: str, value: Any) -> int:
     return int(value)
 
 
+def integer(owner: str, name: str, value: Any) -> int:
+    """Return `value` if it is an integer, or say which argument is wrong."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ValueError(f"{owner}({name}={value!r}) needs an integer.")
+    return int(value)
+
+
 def optional_positive_integer(owner: str, name: str, value: Any) -> int | None:
     """Return `value` if it is None or an integer of at least 1, or say which argument is wrong."""
     return None if value is None else positive_integer(owner, name, value)

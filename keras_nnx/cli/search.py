@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import os
 import tempfile
@@ -102,6 +101,7 @@ def command(
 
     Example: keras-nnx search --space vit --data digits --constraint "latency_ms<=0.2" --workers 2 --out phone
     """
+    from keras_nnx.tuning.searches.address import read_address
     from keras_nnx.tuning.searches.configuration import Configuration
     from keras_nnx.tuning.searches.named import check_space_name
 
@@ -122,6 +122,7 @@ def command(
         seed=seed,
         target=target.value,
     )
+    read_address(listen)
     configuration.parsed(None if ":" in space else ("loss", "accuracy"))  # the metrics of those that have a name
     _run(configuration, out, workers, recycle, listen, overwrite)
 
@@ -130,13 +131,15 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
     """Run a search in processes of their own, show it, and write what came of it."""
     from rich.console import Console
 
+    from keras_nnx.tuning.searches.address import check_free
     from keras_nnx.tuning.searches.collect import begin, check_ours, clear, collect, conclude
     from keras_nnx.tuning.searches.folder import Folder
     from keras_nnx.tuning.searches.progress import Progress, trial_table
     from keras_nnx.tuning.searches.supervisor import Supervisor
     from keras_nnx.tuning.searches.temporary import temporary_place
 
-    console, folder, start = Console(), Folder(out), time.monotonic()
+    console, words = Console(), Console(highlight=False, markup=False, soft_wrap=True)
+    folder, start = Folder(out), time.monotonic()
     if folder.root.exists() and not folder.root.is_dir():
         raise ValueError(f"{out} is a file: name a directory.")
     check_ours(folder)
@@ -144,11 +147,12 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
         _join(configuration, folder, workers, recycle)
         return
     with folder.locked() as lock:
+        check_free(listen)
         if overwrite:
             clear(folder)
         done = begin(folder, configuration)
         if done:
-            console.print(f"Going on in {out}: {done} of {configuration.trials} trials are done.", highlight=False)
+            words.print(f"Going on in {out}: {done} of {max(done, configuration.trials)} trials are done.")
         progress = Progress(console, lambda: collect(folder, running=True), configuration.trials)
         try:
             with temporary_place(folder) as place:
@@ -160,15 +164,15 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
                 console.print("Exporting the best model to all formats, and measuring it afresh", style="dim")
                 supervisor.finish()
         except KeyboardInterrupt:
-            console.print(f"Ended; the same command goes on where it was, in {out}.", highlight=False, soft_wrap=True)
+            words.print(f"Ended; the same command goes on where it was, in {out}.")
             raise SystemExit(_INTERRUPTED) from None
         result = conclude(folder, time.monotonic() - start)
     console.print(trial_table(result))
     for note in result.afresh.get("notes", ()):
-        console.print(note, highlight=False, markup=False)
+        words.print(note)
     best = result.best
     assert best is not None  # conclude refuses a search without one
-    console.print(f"Best: trial {best.id}; its artifacts: {folder.best}", highlight=False, soft_wrap=True)
+    words.print(f"Best: trial {best.id}; its artifacts: {folder.best}")
     typer.echo(f"Report: {folder.page}")
 
 
@@ -179,7 +183,7 @@ def _join(configuration: Configuration, folder: Folder, workers: int, recycle: i
     from keras_nnx.tuning.searches.collect import check_same
     from keras_nnx.tuning.searches.supervisor import Supervisor
 
-    console = Console()
+    words = Console(highlight=False, markup=False, soft_wrap=True)
     values = folder.read_search()
     if values is None:
         raise ValueError(
@@ -188,7 +192,7 @@ def _join(configuration: Configuration, folder: Folder, workers: int, recycle: i
     check_same(folder, configuration, values)
     if folder.over.exists():
         raise ValueError(f"The search in {folder.root} is over: there is nothing to join.")
-    console.print(f"{workers} workers run trials for {os.environ['KERASTUNER_ORACLE_IP']}", highlight=False)
+    words.print(f"{workers} workers run trials for {os.environ['KERASTUNER_ORACLE_IP']}")
     with tempfile.TemporaryDirectory(prefix="keras_nnx_", ignore_cleanup_errors=True) as place:
-        tell = functools.partial(console.print, highlight=False)
+        tell = words.print
         Supervisor(folder, None, workers, recycle, "", tell, Path(place)).run(lambda: None)

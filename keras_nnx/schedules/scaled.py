@@ -16,15 +16,17 @@ from keras_nnx.schedules.joined import as_schedule, check_schedule
 class Scaled(Schedule):
     """Multiplies what another schedule gives, and counts its steps from where you say.
 
-    Use it to run a schedule that you have at another height, or to start it anew. `factor` and `offset` can be assigned
-    to at any time: on the TensorFlow backend a compiled training step follows at once, without being compiled again (on
-    JAX it has to be: `model.make_train_function(force=True)`). `ReduceOnPlateau` and `WarmRestarts` of
-    `keras_nnx.callbacks` put one around the schedule of an optimizer; it is saved with the model, as it is by then.
+    Use it to run a schedule that you have at another height, to start it anew, or to go on in the middle of it.
+    `factor` and `offset` can be assigned to at any time: on the TensorFlow backend a compiled training step follows at
+    once, without being compiled again (on JAX it has to be: `model.make_train_function(force=True)`).
+    `ReduceOnPlateau` and `WarmRestarts` of `keras_nnx.callbacks` put one around the schedule of an optimizer; it is
+    saved with the model, as it is by then.
 
     Args:
         schedule: The schedule.
         factor: What its values are multiplied by, at least 0.
-        offset: The step at which it starts, at least 0; before, it gives what it has for its first step.
+        offset: The step at which it starts; before, it gives what it has for its first step. If it is negative, so
+            many of its steps have been done already.
 
     Raises:
         ValueError: If something is no schedule, or a number is out of its range.
@@ -68,7 +70,7 @@ class Scaled(Schedule):
 
     @offset.setter
     def offset(self, value: int) -> None:
-        self._offset = _checks.at_least_zero("Scaled", "offset", value)
+        self._offset = _checks.integer("Scaled", "offset", value)
         self._numbers["offset"].assign(value)
 
     def get_config(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import keras
 import keras_tuner
 
 from keras_nnx.tuning.ranges import resolve
+from keras_nnx.tuning.recipe import SCOPE as RECIPE_SCOPE
 from keras_nnx.tuning.recipe import Recipe
 
 
@@ -98,6 +99,7 @@ def space(
 
     Raises:
         TypeError: If the builder has no such argument, or lacks one; its arguments are listed.
+        ValueError: If the scope is that of the recipe, `"training"`.
 
     Example:
         >>> import keras_tuner
@@ -120,6 +122,8 @@ def space(
     if not callable(builder):
         raise TypeError(f"space({builder!r}) needs a function or a class that builds something.")
     name = scope or str(getattr(builder, "__name__", type(builder).__name__))
+    if name == RECIPE_SCOPE:
+        raise ValueError(f"space(scope={name!r}): the knobs of the recipe are called so; give another scope=.")
     _check_arguments(builder, name, arguments)
     return Space(builder, arguments, recipe or Recipe(), name)
 

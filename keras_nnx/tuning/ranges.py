@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras_tuner
+import numpy as np
 
 from keras_nnx.tuning._names import labels
 
@@ -153,6 +154,7 @@ class Choice(Range):
     """
 
     def __init__(self, values: Sequence[Any] | Mapping[str, Any], default: Any = None) -> None:
+        values = values.tolist() if isinstance(values, np.ndarray) else values
         named = isinstance(values, Mapping)
         if isinstance(values, str) or not values:
             raise ValueError(f"Choice({values!r}) needs values to choose from: a sequence, or a dictionary by name.")

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import keras_tuner
-import numpy as np
 
 from keras_nnx import schedules
+from keras_nnx.tuning import _lengths as lengths
 from keras_nnx.tuning.ranges import Choice, Float, resolve
 
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adagrad", "adam", "adamw")
 SCHEDULES = ("constant", "cosine", "exponential", "one-cycle", "warmup-stable-decay")
+SCOPE = "training"
 _WARM_UP = 0.1
+_LEAST_STEPS_OF_A_CYCLE = 4  # of which it needs at least one to rise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Recipe:
         weight_decay: How much of each weight a step takes away, times the rate; of `"adamw"` and the others alike.
         momentum: Of `"momentum"` and `"rmsprop"`.
         schedule: `"constant"`, `"cosine"`, `"exponential"` (to a hundredth), `"one-cycle"` or `"warmup-stable-decay"`,
-            over all steps of the training.
+            over all steps of the training; with `initial_epoch` it goes on where these epochs would have left it. Of
+            fewer than four steps, `"one-cycle"` is `"cosine"`.
         batch_size: Examples in a batch, of arrays and data sets alike. Default: that of the data.
         clipnorm: The largest norm of the gradient of one weight; None for any.
         jit_compile: Whether XLA compiles the step; `"auto"`: where there is an accelerator, since on processors it
@@ -57,6 +59,8 @@ class Recipe:
     jit_compile: bool | str = "auto"
 
     def __post_init__(self) -> None:
+        if isinstance(self.metrics, str):
+            raise ValueError(f"Recipe(metrics={self.metrics!r}) needs a list, such as [{self.metrics!r}].")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             value = getattr(self, name)
             for entry in value.values.values() if isinstance(value, Choice) else [value]:
@@ -66,16 +70,19 @@ class Recipe:
     def choose(self, hp: keras_tuner.HyperParameters) -> Recipe:
         """Return the recipe of a trial, in which each range is a value."""
         names = [entry.name for entry in dataclasses.fields(self)]
-        return Recipe(**{name: resolve(getattr(self, name), hp, f"training/{name}") for name in names})
+        return Recipe(**{name: resolve(getattr(self, name), hp, f"{SCOPE}/{name}") for name in names})
 
-    def compile(self, model: keras.Model, steps: int | None = None) -> None:
+    def compile(self, model: keras.Model, steps: int | None = None, done: int = 0) -> None:
         """Compile a model.
 
         Args:
             model: The model.
             steps: How many steps the training will have; without, the rate is constant.
+            done: How many of them an earlier training has done, whose weights the model has.
         """
         rate = self.learning_rate if steps is None else self._schedule(steps)
+        if done and isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            rate = schedules.Scaled(rate, offset=-done)
         jit = worth_compiling() if self.jit_compile == "auto" else self.jit_compile
         model.compile(self._optimizer(rate), self.loss, metrics=_listed(self.metrics), jit_compile=jit)
         if model.built:  # or else TensorFlow traces the first step twice, since it makes variables
@@ -95,12 +102,13 @@ class Recipe:
         """
         is_data_set = hasattr(x, "element_spec")
         if self.batch_size is not None and is_data_set:
-            x = _batched_anew(x, self.batch_size)
+            x = lengths.batched_anew(x, self.batch_size)
         elif self.batch_size is not None and not isinstance(x, keras.utils.PyDataset):
             kwargs["batch_size"] = self.batch_size
         if self.schedule != "constant":
-            epochs = kwargs.get("epochs", 1)
-            self.compile(model, max(1, epochs * _steps(x, kwargs)))
+            x = lengths.counted(x)
+            steps = lengths.steps(x, kwargs)
+            self.compile(model, max(1, kwargs.get("epochs", 1) * steps), kwargs.get("initial_epoch", 0) * steps)
         _make_metrics(model, x, y)
         return model.fit(x, y, **kwargs)
 
@@ -112,17 +120,17 @@ class Recipe:
             "rmsprop": lambda: keras.optimizers.RMSprop(momentum=self.momentum, **common),
             "adagrad": lambda: keras.optimizers.Adagrad(**common),
             "adam": lambda: keras.optimizers.Adam(**common),
-            "adamw": lambda: keras.optimizers.AdamW(**{**common, "weight_decay": self.weight_decay}),
+            "adamw": lambda: keras.optimizers.AdamW(**{**common, "weight_decay": self.weight_decay or 0.0}),
         }
         return made[self.optimizer]()
 
     def _schedule(self, steps: int) -> Any:
         rate, warm_up = self.learning_rate, min(steps - 1, round(_WARM_UP * steps))
-        if self.schedule == "cosine":
+        if self.schedule == "cosine" or (self.schedule == "one-cycle" and steps < _LEAST_STEPS_OF_A_CYCLE):
             return schedules.CosineRestarts(rate, period=steps, restarts=0)
         if self.schedule == "exponential":
             return schedules.ExponentialDecay(rate, decay_steps=steps, decay_rate=0.01)
-        if self.schedule == "one-cycle":
+        if self.schedule == "one-cycle" and steps >= _LEAST_STEPS_OF_A_CYCLE:
             return schedules.OneCycle(rate, steps)
         if self.schedule == "warmup-stable-decay":
             falling = max(1, steps // 5)
@@ -167,14 +175,6 @@ def knobs(**replaced: Any) -> Recipe:
     )
 
 
-def _batched_anew(x: Any, size: int) -> Any:
-    """Return a data set in batches of another size, whose number Keras would not know."""
-    import tensorflow as tf
-
-    batches = x.unbatch().batch(size)
-    return batches.apply(tf.data.experimental.assert_cardinality(sum(1 for _ in batches)))
-
-
 def _make_metrics(model: keras.Model, x: Any, y: Any) -> None:
     """Let the metrics of a model with one output make their variables now, so that its step is traced once.
 
@@ -190,19 +190,3 @@ def _make_metrics(model: keras.Model, x: Any, y: Any) -> None:
         kind = keras.backend.standardize_dtype(dtype)
         model.compute_metrics(None, keras.ops.zeros((1, *sizes), kind), keras.ops.zeros((1, *scores)))
         model.reset_metrics()
-
-
-def _steps(x: Any, arguments: dict[str, Any]) -> int:
-    """Return the steps of an epoch."""
-    if arguments.get("steps_per_epoch"):
-        return int(arguments["steps_per_epoch"])
-    if hasattr(x, "cardinality"):
-        count = int(x.cardinality())
-        if count < 0:
-            raise ValueError("A schedule over a data set of unknown length needs steps_per_epoch=.")
-        return count
-    if isinstance(x, keras.utils.PyDataset):
-        return len(x)
-    share = 1 - (arguments.get("validation_split") or 0)
-    length = len(keras.tree.flatten(x)[0])
-    return math.ceil(int(np.floor(length * share)) / (arguments.get("batch_size") or 32))

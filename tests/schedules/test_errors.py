@@ -34,7 +34,7 @@ HALF = schedules.StepDecay(0.5, 2)
         (lambda: schedules.Joined([HALF, HALF], [2, 3]), "one fewer"),
         (lambda: schedules.Scaled(0.1), "is no LearningRateSchedule"),
         (lambda: schedules.Scaled(HALF, factor=-1), "at least 0"),
-        (lambda: schedules.Scaled(HALF, offset=-1), "at least 0"),
+        (lambda: schedules.Scaled(HALF, offset=0.5), "needs an integer"),
         (lambda: schedules.values(HALF, 0), r"values\(steps=0\)"),
     ],
 )

@@ -1,6 +1,7 @@
 """What arguments may be, as keras-tuner sees it."""
 
 import keras_tuner
+import numpy as np
 import pytest
 
 from keras_nnx.tuning import Bool, Choice, Float, Int, Repeat
@@ -80,3 +81,8 @@ def test_values_survive_the_way_to_another_process():
 def test_errors(make, said):
     with pytest.raises(ValueError, match=said):
         make()
+
+
+def test_choices_of_an_array():
+    found = Choice(np.array([16, 32]), default=32)
+    assert (found.values, found.default) == ({"16": 16, "32": 32}, "32")

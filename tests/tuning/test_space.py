@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import keras_nnx as nnx
-from keras_nnx.tuning import Choice, Float, InfeasibleError, Int, Recipe, Repeat, knobs, space
+from keras_nnx.tuning import Choice, Float, InfeasibleError, Int, Repeat, knobs, space
 
 X, Y = np.random.default_rng(0).normal(size=(48, 6)).astype("float32"), np.arange(48) % 3
 
@@ -50,31 +50,6 @@ def test_tuners_of_keras_tuner(kind, tmp_path):
     assert np.isfinite(tuner.oracle.get_best_trials(1)[0].score)
 
 
-@pytest.mark.parametrize("optimizer", nnx.tuning.recipe.OPTIMIZERS)
-@pytest.mark.parametrize("schedule", nnx.tuning.recipe.SCHEDULES)
-def test_recipes(optimizer, schedule):
-    recipe = Recipe(optimizer=optimizer, schedule=schedule, weight_decay=1e-3, learning_rate=0.01, batch_size=16)
-    model = network()
-    recipe.compile(model)
-    before = model.get_weights()
-    history = recipe.fit(model, X, Y, epochs=2, verbose=0)
-    assert np.isfinite(history.history["loss"]).all()
-    assert int(model.optimizer.iterations) == 6
-    assert any(not np.array_equal(old, new) for old, new in zip(before, model.get_weights(), strict=True))
-    assert (schedule == "constant") == (float(model.optimizer.learning_rate) == np.float32(0.01))
-
-
-def test_batches_of_data_sets_are_those_of_the_recipe():
-    import tensorflow as tf
-
-    data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
-    for schedule in ("constant", "cosine"):
-        model, recipe = network(), Recipe(batch_size=16, schedule=schedule)
-        recipe.compile(model)
-        recipe.fit(model, data, epochs=2, shuffle=False, verbose=0)
-        assert int(model.optimizer.iterations) == 6
-
-
 def test_what_does_not_go_together_is_infeasible():
     vit = space(nnx.models.ViT, input_shape=(8, 8, 1), classes=3, patch_size=4, dim=10, depth=1, num_heads=Int(3, 4))
     with pytest.raises(InfeasibleError, match=r"ViT\(.*num_heads=3.*\) cannot be built"):
@@ -92,7 +67,3 @@ def test_errors():
         space("network")
     with pytest.raises(TypeError, match=r"builds no keras.Model"):
         space(keras.layers.Dense, units=3).build(keras_tuner.HyperParameters())
-    with pytest.raises(ValueError, match=r"Recipe\(optimizer='adan'\) is unknown: choose one of sgd"):
-        Recipe(optimizer=Choice(["adam", "adan"]))
-    with pytest.raises(ValueError, match="schedule='linear'"):
-        Recipe(schedule="linear")

@@ -31,8 +31,10 @@ def begin(folder: Folder, configuration: Configuration) -> int:
         values = {"format": FORMAT, "seconds": 0.0, "environment": {}}
     else:
         check_same(folder, configuration, values)
-    folder.write_search({**values, "configuration": configuration.to_dict()})
-    return len(folder.results())
+    done = len(folder.results())
+    kept = dataclasses.replace(configuration, trials=max(done, configuration.trials))
+    folder.write_search({**values, "configuration": kept.to_dict()})
+    return done
 
 
 def asked(folder: Folder) -> Configuration:
@@ -108,7 +110,7 @@ def conclude(folder: Folder, seconds: float) -> SearchResult:
     values |= {
         "seconds": values["seconds"] + seconds,
         "environment": last.get("environment", {}),
-        "afresh": {key: last[key] for key in ("measures", "notes") if key in last},
+        "afresh": {"measures": last.get("measures", {}), "notes": [*last.get("notes", ()), *_end(folder)]},
     }
     folder.write_search(values)
     result = collect(folder)
@@ -117,6 +119,14 @@ def conclude(folder: Folder, seconds: float) -> SearchResult:
     if result.best is None:
         raise SearchError(_why_none(result))
     return result
+
+
+def _end(folder: Folder) -> list[str]:
+    """Return why there are fewer trials than were asked for, if there are."""
+    configuration, done = asked(folder), len(folder.results())
+    if done >= configuration.trials:
+        return []
+    return [f"The search ended after {done} of {configuration.trials} trials: the oracle has nothing left to try."]
 
 
 def _as_stored(folder: Folder, entry: dict[str, Any]) -> TrialResult:

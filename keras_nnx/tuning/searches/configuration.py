@@ -78,7 +78,7 @@ class Configuration:
         """
         objectives = tuple(parse_objective(text, metrics) for text in self.objectives)
         constraints = tuple(parse_constraint(text, metrics) for text in self.constraints)
-        check_objectives(objectives)
+        check_objectives(objectives, self.target)
         check_constraints(constraints, self.target)
         return objectives, constraints
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_nnx.tuning._lengths import is_endless
 from keras_nnx.tuning.searches.objectives import Quantity
 
 _VALIDATION_SHARE = 0.2
@@ -25,7 +26,7 @@ class SearchData:
         validation: As `train`; its scores are the `val_` metrics.
         inputs: Some or all validation inputs as the exported model takes them, by the name of its input or in a dict
             by all names: what artifacts are timed and tested on.
-        targets: What belongs to `inputs`.
+        targets: What belongs to `inputs`; of several outputs, a dict by their names.
         input_shape: Of one example.
         classes: How many there are; None where there are none.
         deployable: Makes of a trained model the one that is exported, with what prepares its inputs inside.
@@ -36,7 +37,7 @@ class SearchData:
     train: Any
     validation: Any
     inputs: Any
-    targets: np.ndarray
+    targets: Any
     input_shape: tuple[int, ...]
     classes: int | None = None
     deployable: Callable[[keras.Model], keras.Model] = lambda model: model
@@ -48,29 +49,30 @@ def arrays(train: tuple[Any, Any], validation: tuple[Any, Any] | None = None, se
     """Return the data of a search in arrays.
 
     Args:
-        train: Inputs and targets; the inputs may be a dictionary by the name of the model's input.
+        train: Inputs and targets; either may be a dictionary by the names of the model's inputs, or outputs.
         validation: Inputs and targets. Default: a fifth of `train`, drawn by the seed.
         seed: Of the split.
 
     Raises:
-        ValueError: If inputs and targets are not equally many.
+        ValueError: If inputs and targets are not equally many, are too few to be split, or hold what is no number.
     """
-    _check_lengths("training", train)
+    _check_pair("training", train)
     if validation is None:
-        count = len(train[1])
+        count = len(keras.tree.flatten(train[1])[0])
+        if count < 2:
+            raise ValueError(f"There is {count} example: give validation data, or more examples to split.")
         order = np.random.default_rng(seed).permutation(count)
         cut = max(1, round(_VALIDATION_SHARE * count))
         train, validation = _rows(train, order[cut:]), _rows(train, order[:cut])
-    _check_lengths("validation", validation)
-    first, targets = keras.tree.flatten(train[0])[0], np.asarray(train[1])
-    whole = targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer)
+    _check_pair("validation", validation)
+    first, several = keras.tree.flatten(train[0])[0], isinstance(train[1], Mapping)
     return SearchData(
         train=train,
         validation=validation,
         inputs=validation[0],
-        targets=np.asarray(validation[1]),
+        targets=validation[1] if several else np.asarray(validation[1]),
         input_shape=tuple(first.shape[1:]),
-        classes=int(targets.max()) + 1 if whole else targets.shape[-1] if targets.ndim > 1 else None,
+        classes=None if several else _classes(np.asarray(train[1])),
         calibration=keras.tree.map_structure(lambda value: value[:256], train[0]),
     )
 
@@ -141,14 +143,18 @@ def check_data(data: SearchData, quantities: Sequence[Quantity]) -> None:
         quantities: What is asked for.
 
     Raises:
-        ValueError: If int8 has nothing to be calibrated by, or an accuracy is asked for without classes.
+        ValueError: If int8 has nothing to be calibrated by, an accuracy is asked for without classes, or the data
+            have no end.
     """
+    for name, part in (("training", data.train), ("validation", data.validation)):
+        if is_endless(part):
+            raise ValueError(f"The {name} data have no end: say how much of them an epoch is, such as .take(100).")
     artifacts = [entry for entry in quantities if entry.kind == "artifact"]
     low = next((entry.name for entry in artifacts if entry.precision == "int8"), None)
     if low is not None and data.calibration is None:
         raise ValueError(f"{low} needs examples to calibrate int8 by: give SearchData(calibration=).")
     share = next((entry.name for entry in artifacts if entry.measure == "accuracy"), None)
-    if share is not None and not _are_classes(np.asarray(data.targets)):
+    if share is not None and (isinstance(data.targets, Mapping) or not _are_classes(np.asarray(data.targets))):
         raise ValueError(f"{share} is a share of right classes, and the targets are none: neither numbers nor one-hot.")
 
 
@@ -158,15 +164,34 @@ def _are_classes(targets: np.ndarray) -> bool:
     return whole and (not scored or bool(np.all(targets.sum(-1) == 1)))
 
 
-def _check_lengths(name: str, pair: tuple[Any, Any]) -> None:
-    if len(pair) != 2 or np.ndim(pair[1]) == 0:
+def _classes(targets: np.ndarray) -> int | None:
+    if targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer):
+        return int(targets.max()) + 1
+    return targets.shape[-1] if targets.ndim > 1 else None
+
+
+def _check_pair(name: str, pair: tuple[Any, Any]) -> None:
+    parts = [value for part in pair for value in (part.values() if isinstance(part, Mapping) else [part])]
+    if len(pair) != 2 or not all(len(getattr(value, "shape", ())) for value in parts):
         raise ValueError(
-            f"The {name} data have to be inputs and targets; several inputs go into a dictionary by their names."
+            f"The {name} data have to be inputs and targets, each an array, or a dictionary of arrays by the names of "
+            f"the model's inputs or outputs; of lists, np.asarray makes one."
         )
-    lengths = {len(value) for value in keras.tree.flatten(pair[0])} | {len(pair[1])}
+    lengths = {len(value) for value in parts}
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError(f"The {name} data have {sorted(lengths)} examples: inputs and targets have to be as many.")
+    for value in parts:
+        array = np.asarray(value)
+        broken = np.issubdtype(array.dtype, np.inexact) and not np.isfinite(array).all()
+        if broken:
+            raise ValueError(f"The {name} data hold {_first_broken(array)}: leave such examples out, or fill them in.")
+
+
+def _first_broken(array: np.ndarray) -> str:
+    place = np.argwhere(~np.isfinite(array))[0]
+    return f"{array[tuple(place)]} in example {place[0]}"
 
 
 def _rows(pair: tuple[Any, Any], rows: np.ndarray) -> tuple[Any, Any]:
-    return keras.tree.map_structure(lambda value: np.asarray(value)[rows], pair[0]), np.asarray(pair[1])[rows]
+    inputs, targets = (keras.tree.map_structure(lambda value: np.asarray(value)[rows], part) for part in pair)
+    return inputs, targets

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import importlib.util
 import inspect
 import sys
+import sysconfig
+import traceback
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +40,9 @@ def find_data(name: str, seed: int) -> SearchData:
     if ":" not in name:
         return data.from_pipelines(name, seed)
     found = find_attribute(name)
-    found = found() if callable(found) else found
+    if callable(found):
+        with _code_of_the_user(name):
+            found = found()
     if isinstance(found, data.SearchData):
         return found
     if isinstance(found, tuple) and len(found) == 2:
@@ -68,7 +74,8 @@ def find_space(name: str, data: SearchData) -> Space:
         known = {"input_shape": data.input_shape, "classes": data.classes}
         if ":" not in name and data.classes is None:
             raise ValueError(f"The space {name} is for classes, and the data have none: give module:attribute.")
-        found = found(**{key: value for key, value in known.items() if key in needed})
+        with _code_of_the_user(name):
+            found = found(**{key: value for key, value in known.items() if key in needed})
     if not isinstance(found, Space):
         raise ValueError(f"{name} is a {type(found).__name__}: it has to be what nnx.tuning.space returns.")
     return found
@@ -103,10 +110,10 @@ def find_attribute(name: str) -> Any:
     if source.endswith(".py"):
         module = _load_file(Path(source))
     else:
-        try:
+        if not _is_found(source):
+            raise ValueError(f"{name}: there is no module {source}: name one that Python finds from {here}, or a file.")
+        with _code_of_the_user(name):
             module = importlib.import_module(source)
-        except ModuleNotFoundError as error:
-            raise ValueError(f"{name}: {error}: name a module that Python finds from {here}, or a file.") from error
     if not hasattr(module, attribute):
         names = [key for key in vars(module) if not key.startswith("_")]
         raise ValueError(f"{source} has no {attribute!r}; it has {', '.join(names)}.")
@@ -129,5 +136,46 @@ def _load_file(path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # so that Keras can name the classes in it
     sys.path.append(str(path.parent))  # what it imports may lie beside it
-    spec.loader.exec_module(module)
+    try:
+        with _code_of_the_user(str(path)):
+            spec.loader.exec_module(module)
+    except ValueError:
+        del sys.modules[name]
+        raise
     return module
+
+
+def _is_found(module: str) -> bool:
+    with contextlib.suppress(ImportError, ValueError):  # of a package on the way to it, or of an empty name
+        return module in sys.modules or importlib.util.find_spec(module) is not None
+    return False
+
+
+@contextlib.contextmanager
+def _code_of_the_user(name: str) -> Iterator[None]:
+    """Tell errors of what a user has written by where they are.
+
+    Raises:
+        ValueError: If anything is raised inside the block.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{name} cannot be used: {described(error)}") from error
+
+
+def described(error: BaseException) -> str:
+    """Return the type and the message of an error, and the line of a user that it comes from."""
+    words = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError):
+        return words  # whose message has the line
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_ours(frame.filename)]
+    if isinstance(error, SystemExit):
+        words = f"it ends the process with exit({'' if error.code is None else error.code})"
+    return f"{words} ({frames[-1].filename}, line {frames[-1].lineno})" if frames else words
+
+
+def _is_ours(file: str) -> bool:
+    """Return whether a file is of this package, of another that is installed, or of Python itself."""
+    ours = (str(Path(__file__).parents[2]), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), "<")
+    return file.startswith(ours)

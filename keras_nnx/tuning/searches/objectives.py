@@ -98,7 +98,7 @@ class Constraint:
         return self.quantity.name
 
     def __str__(self) -> str:
-        return f"{self.name}{self.operator}{self.bound:g}"
+        return f"{self.name}{self.operator}{repr(self.bound).removesuffix('.0')}"
 
     def allows(self, value: float) -> bool:
         """Return whether a value keeps it."""
@@ -139,7 +139,7 @@ def parse_quantity(name: str, metrics: Sequence[str] | None) -> Quantity:
     if metrics is None and name.isidentifier():
         return Quantity(name, "metric")
     raise ValueError(
-        f"{name!r} is nothing that a trial is measured by: there are {', '.join(known_names(metrics or ()))}; "
+        f"{name!r} is nothing that a trial is measured by: there are {', '.join(known_names(metrics or ('loss',)))}; "
         f"what an artifact is measured by may begin with {' or '.join(f'{runtime}_' for runtime in RUNTIMES)}."
     )
 
@@ -189,18 +189,26 @@ def parse_constraint(text: str, metrics: Sequence[str] | None = None) -> Constra
     return constraint
 
 
-def check_objectives(objectives: Sequence[Objective]) -> None:
+def check_objectives(objectives: Sequence[Objective], target: str = RUNTIMES[0]) -> None:
     """Raise unless there are objectives, each about something else.
+
+    Args:
+        objectives: Of a search.
+        target: The runtime that is meant where none is named.
 
     Raises:
         ValueError: If there is none, or two are about the same.
     """
     if not objectives:
         raise ValueError("A search needs an objective, such as val_accuracy.")
-    names = [objective.name for objective in objectives]
-    double = next((name for name in names if names.count(name) > 1), None)
-    if double is not None:
-        raise ValueError(f"The objective {double} is given more than once.")
+    by_meaning: dict[tuple[str, ...], str] = {}
+    for objective in objectives:
+        other = by_meaning.setdefault(objective.quantity.meant(target), objective.name)
+        if other != objective.name:
+            raise ValueError(f"The objectives {other} and {objective.name} are the same: leave one of them out.")
+    if len(by_meaning) < len(objectives):
+        names = [objective.name for objective in objectives]
+        raise ValueError(f"The objective {max(names, key=names.count)} is given more than once.")
 
 
 def check_constraints(constraints: Sequence[Constraint], target: str = RUNTIMES[0]) -> None:

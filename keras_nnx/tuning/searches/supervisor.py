@@ -20,6 +20,7 @@ _PAUSE_SECONDS = 0.2
 _MOST_DEATHS_OF_A_TRIAL = 2
 _MOST_DEATHS_OF_A_CHIEF = 3
 _MOST_DEATHS_WITHOUT_RESULT = 6
+_MOST_DEATHS_BEFORE_THE_FIRST_TRIAL = 1
 _PATIENCE_SECONDS = 10.0
 _PROCESSES = Path(__file__).with_name("processes.py")
 _QUIET = Path(__file__).with_name("quiet.py")
@@ -136,6 +137,8 @@ class Supervisor:
         self._start_worker(first)
         while not self.folder.ready.exists():
             self._look_after_workers()
+            if not self._running or self._deaths > _MOST_DEATHS_BEFORE_THE_FIRST_TRIAL:
+                raise SearchError(self._last_words(first))
             show()
             time.sleep(_PAUSE_SECONDS)
         if not self.joined:
@@ -186,7 +189,7 @@ class Supervisor:
         self._deaths = self._deaths + 1 if results == self._results else 1
         self._results = results
         if self._deaths > _MOST_DEATHS_WITHOUT_RESULT:
-            raise SearchError(f"{self._last_words(name)} It is the {self._deaths}th without a trial in between.")
+            raise SearchError(f"{self._last_words(name)}; it is the {self._deaths}th time without a trial in between")
         if not trial:
             self.tell(f"{name} ended with {described(code)}: it is started again")
             return

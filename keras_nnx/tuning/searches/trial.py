@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from keras_nnx.tuning.searches.artifacts import Meter, export_for, sound
 from keras_nnx.tuning.searches.configuration import Configuration
 from keras_nnx.tuning.searches.data import SearchData, check_data
 from keras_nnx.tuning.searches.folder import WEIGHTS
+from keras_nnx.tuning.searches.metrics import metric_names
 from keras_nnx.tuning.searches.objectives import PARAMETERS, Quantity
 from keras_nnx.tuning.searches.quiet import Quiet
 from keras_nnx.tuning.searches.result import COMPLETED, FAILED, INFEASIBLE, PRUNED, REJECTED, TrialResult
@@ -52,6 +53,9 @@ class TrialRunner:
         configuration: What was asked for.
         folder: Where trials keep their files.
         quiet: What keeps the machine quiet while something is timed.
+
+    Attributes:
+        metrics: The names of the loss and the metrics, as a history has them; None if any may be one.
     """
 
     def __init__(
@@ -59,9 +63,9 @@ class TrialRunner:
     ) -> None:
         self.space, self.data, self.configuration = space, data, configuration
         self.folder, self.quiet = folder, quiet
-        metrics = metric_names(space)
-        self.objectives, self.constraints = configuration.parsed(metrics)
-        self.quantities = configuration.quantities(metrics)
+        self.metrics = metric_names(space, data)
+        self.objectives, self.constraints = configuration.parsed(self.metrics)
+        self.quantities = configuration.quantities(self.metrics)
         check_data(data, self.quantities)
 
     def run(self, trial_id: str, hp: keras_tuner.HyperParameters, tell: Tell, ask: Ask) -> TrialResult:
@@ -155,10 +159,12 @@ class _Run:
         self.tell("exporting, untrained")
         names = {constraint.name for constraint in self.runner.constraints}
         made = [entry for entry in self.runner.quantities if entry.kind == "artifact"]
-        if any(entry.measure == "accuracy" for entry in made) and len(model.outputs) != 1:
-            raise RejectedError("the accuracy of an artifact is measured of one output, and the model has several")
         with tempfile.TemporaryDirectory(prefix="keras_nnx_") as folder:
             meter = self._export(model, Path(folder), made, verify=False)
+            outputs = meter.reports["float32"].signature.outputs
+            if any(entry.measure == "accuracy" for entry in made) and len(outputs) != 1:
+                found = ", ".join(entry.name for entry in outputs)
+                raise RejectedError(f"the accuracy of an artifact is measured of one output, and the model has {found}")
             for quantity in (entry for entry in made if entry.before_training and entry.name in names):
                 self.tell(f"measuring {quantity.name}, untrained")
                 self.measures[quantity.name] = meter.measure(quantity)
@@ -240,16 +246,3 @@ def _plain(value: Any) -> Any:
             if isinstance(value, str) and str(kind(value)) == value and math.isfinite(kind(value)):
                 return kind(value)
     return value
-
-
-def metric_names(space: Space) -> tuple[str, ...]:
-    """Return the names of the loss and the metrics of the models of a space, as a history has them."""
-    metrics = space.recipe.metrics
-    if not isinstance(metrics, Mapping):
-        return ("loss", *map(_metric_name, metrics))
-    of_outputs = ((output, found if isinstance(found, list | tuple) else [found]) for output, found in metrics.items())
-    return ("loss", *(f"{output}_{_metric_name(metric)}" for output, found in of_outputs for metric in found))
-
-
-def _metric_name(metric: Any) -> str:
-    return metric if isinstance(metric, str) else getattr(metric, "name", None) or metric.__name__

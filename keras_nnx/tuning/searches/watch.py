@@ -41,6 +41,7 @@ class Watch(keras.callbacks.Callback):
         value = (logs or {}).get(self.name)
         shown = "" if value is None else f", {self.name} {value:.4g}"
         self.tell(f"training, epoch {min(epoch + 2, self.epochs)} of {self.epochs}{shown}")
-        if value is not None and not self.ask(epoch + 1, float(value)):
+        goes_on = value is None or self.ask(epoch + 1, float(value))  # which is also told of the last
+        if not goes_on and epoch + 1 < self.epochs:
             self.pruned = True
             self.model.stop_training = True

@@ -17,10 +17,10 @@ from keras_nnx.export.workers import shared_worker
 from keras_nnx.tuning.searches.collect import asked
 from keras_nnx.tuning.searches.configuration import Configuration
 from keras_nnx.tuning.searches.folder import Folder, read_json, write_json
-from keras_nnx.tuning.searches.named import find_data, find_space
+from keras_nnx.tuning.searches.named import described, find_data, find_space
 from keras_nnx.tuning.searches.quiet import Quiet
 from keras_nnx.tuning.searches.supervisor import RECYCLED, REFUSED
-from keras_nnx.tuning.searches.trial import StorageError, TrialRunner, metric_names
+from keras_nnx.tuning.searches.trial import StorageError, TrialRunner
 from keras_nnx.tuning.searches.tuner import RecycledError, SearchTuner
 
 PRUNING = ("tpe",)
@@ -40,6 +40,9 @@ def main() -> None:
     except (ValueError, TypeError, ImportError, DataError, OSError) as error:
         traceback.print_exc()
         _refuse(folder, name, error)
+    except Exception as error:  # noqa: BLE001  (of the user's own code, or a defect: it is told, and ends the search)
+        traceback.print_exc()
+        _refuse(folder, name, RuntimeError(described(error)))
     write_json(folder.ready, {"process": os.getpid()})
     _follow_chief(folder, name)
     objectives, _ = configuration.parsed()
@@ -100,7 +103,7 @@ def write_space(folder: Folder, runner: TrialRunner) -> None:
     runner.space.declare_hyperparameters(hp)
     if not hp.space:
         raise ValueError("The space has no ranges: there is nothing to search.")
-    found = {"space": {"space": hp.get_config()["space"], "values": {}}, "metrics": list(metric_names(runner.space))}
+    found = {"space": {"space": hp.get_config()["space"], "values": {}}, "metrics": runner.metrics}
     before = read_json(folder.space)
     if before is None:
         write_json(folder.space, found)

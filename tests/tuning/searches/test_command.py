@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import pytest
 
 from keras_nnx.cli import main
+from keras_nnx.tuning.searches.address import check_free, read_address
+from keras_nnx.tuning.searches.named import find_attribute, find_data
 from tests.tuning.searches.running import finished, none_left
 
 pytestmark = [pytest.mark.multiprocess, pytest.mark.timeout(600)]
@@ -20,9 +23,11 @@ pytestmark = [pytest.mark.multiprocess, pytest.mark.timeout(600)]
         (["--space", "tiny.py:missing"], "has no 'missing'; it has"),
         (["--data", "mnisst"], "mnisst"),
         (["--objective", "val_recall"], "val_loss, val_accuracy"),
+        (["--space", "quits.py:space"], "worker-1 ended before its time"),
     ],
 )
 def test_what_only_the_worker_finds(tiny, arguments, message):
+    (tiny / "quits.py").write_text("import os\nos._exit(0)")
     done = finished(tiny, *arguments)
     assert done.returncode == 1
     assert message in " ".join(done.stderr.split())
@@ -40,12 +45,56 @@ def test_what_only_the_worker_finds(tiny, arguments, message):
         (["--constraint", "latency_ms"], "such as latency_ms<=2"),
         (["--constraint", "latency_ms<=1", "--constraint", "latency_ms>=2"], "contradict each other"),
         (["--constraint", "val_accuracy>=95"], "write 0.95 for 95%"),
+        (["--listen", "127.0.0.1"], "write host:port"),
+        (["--listen", ":5000"], "write host:port"),
+        (["--listen", "127.0.0.1:99999"], "write host:port"),
+        (["--listen", "127.0.0.1:http"], "write host:port"),
+        (["--listen", "::1:5000"], "write host:port"),
     ],
 )
 def test_refused_at_once(tmp_path, capsys, arguments, message):
     assert main(["search", "--out", str(tmp_path / "out"), *arguments]) == 1
     assert message in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "out").exists()
+
+
+def test_an_address_that_is_taken(tmp_path, capsys):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        assert main(["search", "--out", str(tmp_path / "out"), "--listen", address]) == 1
+    assert f"cannot listen at {address}: Address already in use" in " ".join(capsys.readouterr().err.split())
+    read_address("[::1]:0")
+    check_free(address)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a = 1\nb = (", r"SyntaxError: .*broken.py, line 2"),
+        ("a = 1\nspace = {}['b']", r"KeyError: 'b' \(.*broken.py, line 2\)"),
+        ("import sys\n\nsys.exit(0)", r"it ends the process with exit\(0\) \(.*broken.py, line 3\)"),
+        ("import keras_nnx as nnx\nnnx.tuning.space(print, depth=nnx.tuning.Int(3, 1))", r".*low bound.*line 2\)"),
+        ("import no_such_module", r"ModuleNotFoundError: .*no_such_module.*line 1\)"),
+    ],
+)
+def test_files_that_are_broken(tmp_path, text, message):
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=rf"broken.py cannot be used: {message}"):
+            find_attribute(f"{path}:space")
+    path.write_text("space = 3")
+    assert find_attribute(f"{path}:space") == 3
+
+
+def test_functions_that_are_broken(tmp_path):
+    (tmp_path / "functions.py").write_text("def data():\n    return {}['rows']\n")
+    with pytest.raises(ValueError, match=r"functions.py:data cannot be used: KeyError: 'rows' \(.*, line 2\)"):
+        find_data(f"{tmp_path}/functions.py:data", 0)
+    with pytest.raises(ValueError, match="there is no module no_such_module"):
+        find_data("no_such_module:data", 0)
 
 
 def test_out_is_a_file(tmp_path, capsys):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import keras_nnx as nnx
-from keras_nnx.tuning.searches.data import SearchData, arrays, from_file
+from keras_nnx.tuning.searches.data import SearchData, arrays, check_data, from_file
 from keras_nnx.tuning.searches.measure import share_right
 
 RANDOM = np.random.default_rng(0)
@@ -19,8 +19,37 @@ Y = (X[:, 0] > 0).astype("int64") + (X[:, 1] > 0)
 def test_arrays_that_do_not_go_together():
     with pytest.raises(ValueError, match="inputs and targets have to be as many"):
         arrays((X[:5], Y[:4]))
-    with pytest.raises(ValueError, match="have to be inputs and targets"):
-        arrays((X, X), (Y, Y, Y))
+    for broken in ((X, Y, Y), (X.tolist(), Y), (X, Y.tolist()), (X, 1), ([X, X], Y)):
+        with pytest.raises(ValueError, match=r"validation data have to be inputs and targets.*np.asarray"):
+            arrays((X, Y), broken)
+    with pytest.raises(ValueError, match="There is 1 example: give validation data"):
+        arrays((X[:1], Y[:1]))
+
+
+def test_what_is_no_number():
+    broken = X.copy()
+    broken[3, 2] = np.nan
+    with pytest.raises(ValueError, match="training data hold nan in example 3"):
+        arrays((broken, Y))
+    with pytest.raises(ValueError, match="validation data hold inf in example 0"):
+        arrays((X, Y), ({"rows": X}, {"scores": Y, "more": np.full((96, 1), np.inf)}))
+
+
+def test_targets_of_several_outputs_are_split_alike():
+    found = arrays(({"rows": X}, {"scores": Y, "first": X[:, 0]}), seed=3)
+    for (x, y), count in ((found.train, 77), (found.validation, 19)):
+        assert len(y["scores"]) == count
+        np.testing.assert_array_equal(x["rows"][:, 0], y["first"])
+    assert found.classes is None
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_data_without_end(part):
+    import tensorflow as tf
+
+    endless = tf.data.Dataset.from_tensor_slices((X, Y)).repeat().batch(8)
+    with pytest.raises(ValueError, match=r"have no end.*take"):
+        check_data(dataclasses.replace(arrays((X, Y)), **{part: endless}), ())
 
 
 def test_shares_that_are_right():

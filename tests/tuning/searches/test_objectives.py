@@ -148,3 +148,16 @@ def test_result_from_what_it_wrote(tmp_path):
     )
     assert SearchResult.from_dict(tmp_path, result.to_dict()) == result
     assert result.to_dict()["front"] == ["1"]
+
+
+def test_objectives_that_are_the_same():
+    with pytest.raises(ValueError, match="objectives latency_ms and onnx_latency_ms are the same"):
+        check_objectives([parse_objective(name, METRICS) for name in ("latency_ms", "onnx_latency_ms")], "onnx")
+    check_objectives([parse_objective(name, METRICS) for name in ("latency_ms", "onnx_latency_ms")], "tflite")
+    with pytest.raises(ValueError, match="objective size_mb is given more than once"):
+        check_objectives([parse_objective(name, METRICS) for name in ("size_mb", "latency_ms", "size_mb")])
+
+
+@pytest.mark.parametrize("text", ["parameters>=1234567", "latency_ms<=0.1", "val_loss<1e-09", "val_loss>=-2.5"])
+def test_constraints_are_written_with_all_digits(text):
+    assert str(parse_constraint(text, METRICS)) == text

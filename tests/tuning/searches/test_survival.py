@@ -42,7 +42,7 @@ def test_two_workers_and_what_they_leave(tiny):
     assert str(tiny / "out/search.html") in done.stdout.replace("\n", "")
     log = (tiny / "out/logs/worker-1.log").read_text()
     assert len(set(re.findall(r"process (\d+)", log))) > 1
-    again = finished(tiny, "--constraint", "size_mb<=1")
+    again = finished(tiny, "--constraint", "size_mb<=1", "--trials", "2")
     assert "6 of 6 trials are done" in again.stdout
     assert again.returncode == 0
     assert sum(runs(tiny).values()) == 6

@@ -14,7 +14,7 @@ from keras_nnx.tuning.searches.data import arrays
 from keras_nnx.tuning.searches.folder import Folder
 from keras_nnx.tuning.searches.named import find_attribute
 from keras_nnx.tuning.searches.progress import trial_table
-from keras_nnx.tuning.searches.trial import StorageError, metric_names
+from keras_nnx.tuning.searches.trial import StorageError
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(96, 6)).astype("float32")
@@ -201,9 +201,37 @@ def test_a_full_disk_is_not_the_fault_of_a_trial(tmp_path, monkeypatch):
     assert run(tmp_path, trials=1).best.id == "0"
 
 
-def test_metrics_by_output():
-    space = nnx.tuning.space(network, units=4, recipe=nnx.tuning.Recipe(metrics={"a": "mae", "b": ["mse", nothing]}))
-    assert metric_names(space) == ("loss", "a_mae", "b_mse", "b_nothing")
+@keras.saving.register_keras_serializable("tests")
+class Subclassed(keras.Model):
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden, self.scores = keras.layers.Dense(units), keras.layers.Dense(3, "softmax")
+
+    def call(self, rows):
+        return self.scores(self.hidden(rows))
+
+
+def subclassed(units):
+    model = Subclassed(units)
+    model(X[:1])
+    return model
+
+
+def test_accuracy_of_a_model_that_names_no_outputs(tmp_path):
+    found = run(
+        tmp_path, nnx.tuning.space(subclassed, units=nnx.tuning.Choice([4, 8])), objectives="accuracy", trials=1
+    )
+    assert found.best.measures["accuracy"] == pytest.approx(found.best.measures["val_accuracy"])
+
+
+def test_all_choices_tried_before_all_trials(tmp_path):
+    space = nnx.tuning.space(network, units=nnx.tuning.Choice([4, 8]))
+    found = run(tmp_path, space, trials=9, epochs=1)
+    assert len(found.trials) == 2
+    assert found.afresh["notes"] == ["The search ended after 2 of 9 trials: the oracle has nothing left to try."]
+    fewer = run(tmp_path, space, trials=1, epochs=1)
+    assert fewer.configuration["trials"] == 2
+    assert not fewer.afresh["notes"]
 
 
 def test_everything_fails(tmp_path):
