@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from keras_nnx.export.errors import ExportError, OutputDirectoryError
@@ -18,6 +18,7 @@ from keras_nnx.export.interrupts import held_back, kept
 
 _PARTIAL = "partial"
 _REPLACED = "replaced"
+_PATTERN = "*?[\\"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -64,6 +65,20 @@ def staged_directory(directory: Path, *, overwrite: bool, foreign: Foreign) -> I
             for parent in missing:
                 with contextlib.suppress(OSError):  # it is not empty: the result, or something else, is in it
                     parent.rmdir()
+
+
+def check_name(directory: Path, formats: Sequence[str]) -> None:
+    """Raise if TensorFlow would not find a SavedModel in a directory.
+
+    Raises:
+        OutputDirectoryError: If the path has what TensorFlow takes for a pattern.
+    """
+    found = [sign for sign in _PATTERN if sign in os.path.abspath(directory)]  # noqa: PTH100
+    if found and "saved_model" in formats:
+        raise OutputDirectoryError(
+            f"{directory} has {' and '.join(found)} in its path, which TensorFlow takes for a pattern, so that it "
+            f"would not find the SavedModel there: name another directory, or leave saved_model out."
+        )
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from keras_nnx.export.arguments import (
 )
 from keras_nnx.export.calibration import read_calibration
 from keras_nnx.export.dimensions import Exploration, explore
-from keras_nnx.export.directories import staged_directory, writing_to
+from keras_nnx.export.directories import check_name, staged_directory, writing_to
 from keras_nnx.export.errors import CalibrationError, SignatureError
 from keras_nnx.export.interrupts import kept
 from keras_nnx.export.job import Job
@@ -122,6 +122,7 @@ def export_model(
         recurrent=recurrent,
     )
     check_options(options)
+    check_name(Path(directory), formats)
     with (
         writing_to(Path(directory)),
         staged_directory(Path(directory), overwrite=overwrite, foreign=foreign_entry) as stage,

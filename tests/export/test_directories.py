@@ -7,8 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import pytest
 
+import keras_nnx as nnx
 from keras_nnx.export import ExportError, OutputDirectoryError, directories
 from keras_nnx.export.directories import staged_directory
 
@@ -88,6 +90,15 @@ def test_refusals(tmp_path):
         staged_directory(tmp_path / "file" / "x", overwrite=False, foreign=foreign),
     ):
         pytest.fail("the block was entered")
+
+
+@pytest.mark.parametrize("name", ["runs [old]", "what?", "all*", "back\\slash", "in [one]/it"])
+def test_names_that_tensorflow_takes_for_patterns(tmp_path, name):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    with pytest.raises(OutputDirectoryError, match=r"takes for a pattern.*leave saved_model out"):
+        nnx.export_model(model, tmp_path / name, formats=("onnx", "saved_model"))
+    assert not list(tmp_path.iterdir())
+    assert nnx.export_model(model, tmp_path / name, formats=("onnx",)).proven
 
 
 def test_what_someone_else_wrote_meanwhile_is_kept(tmp_path):

@@ -14,7 +14,7 @@ import numpy as np
 from keras_nnx.export.arguments import FORMATS, Options, check_model, check_options, plain_metadata
 from keras_nnx.export.calibration import read_calibration
 from keras_nnx.export.dimensions import explore
-from keras_nnx.export.directories import staged_directory, writing_to
+from keras_nnx.export.directories import check_name, staged_directory, writing_to
 from keras_nnx.export.engine import export_program, inference_only, moved
 from keras_nnx.export.errors import ConverterCrashError, UnsupportedModelError
 from keras_nnx.export.interrupts import kept
@@ -126,6 +126,7 @@ def export_streaming(
         recurrent=recurrent,
     )
     check_options(options)
+    check_name(Path(directory), formats)
     with (
         writing_to(Path(directory)),
         staged_directory(Path(directory), overwrite=overwrite, foreign=foreign_entry) as stage,
