@@ -1,7 +1,8 @@
 """What all tests share: fixed seeds, and exports that share one child process.
 
 With `PART=1/6` in the environment, of each table of cases (the layer contract, the builders, the zoo) only the second
-of six parts is run, counted from 0. Continuous integration runs one of them; which, the sources say.
+of six parts is run, counted from 0, and of the tests marked `minutes` a quarter. Continuous integration runs one of
+them; which, the sources say.
 """
 
 import gc
@@ -33,7 +34,8 @@ def pytest_collection_modifyitems(config, items):
     tables, whole = ({Path(__file__).parent / name for name in names} for names in (TABLES, WHOLE))
     cases = [item for item in items if hasattr(item, "callspec") and {item.path, *item.path.parents} & tables]
     cases = [item for item in cases if item.path not in whole]
-    others = set(cases) - set(part_of(cases))
+    long = [item for item in items if item.get_closest_marker("minutes")]
+    others = (set(cases) - set(part_of(cases))) | (set(long) - set(part_of(long, most=4)))
     if others:
         config.hook.pytest_deselected(items=list(others))
         items[:] = [item for item in items if item not in others]

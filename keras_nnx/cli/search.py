@@ -49,7 +49,8 @@ def command(
     data: Annotated[
         str,
         typer.Option(
-            help="digits, a prepared data set of TensorFlow Datasets, an .npz file with x and y, or module:attribute."
+            help="digits, a prepared data set of TensorFlow Datasets, an .npz file with x and y, or your own: "
+            "module:attribute or file.py:attribute."
         ),
     ] = "digits",
     objectives: Annotated[
@@ -85,7 +86,11 @@ def command(
     workers: Annotated[int, typer.Option(min=1, help="Processes that run trials at the same time.")] = 1,
     recycle: Annotated[int, typer.Option(min=1, help="Trials after which a worker is replaced by a new one.")] = 5,
     listen: Annotated[
-        str, typer.Option(help="Where the chief listens for workers; port 0 is any that is free.")
+        str,
+        typer.Option(
+            help="Where workers ask for trials; port 0 is any that is free. With an address of the network, other "
+            "machines can take part."
+        ),
     ] = "127.0.0.1:0",
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="The same gives the same trials.")] = 0,
     overwrite: Annotated[
@@ -103,13 +108,15 @@ def command(
     """
     from keras_nnx.tuning.searches.address import read_address
     from keras_nnx.tuning.searches.configuration import Configuration
-    from keras_nnx.tuning.searches.named import check_space_name
+    from keras_nnx.tuning.searches.named import check_file, check_space_name
 
     if importlib.util.find_spec("jinja2") is None:
         raise ImportError('The report needs jinja2: run pip install "keras-nnx[plot]".')
     if oracle in (Oracle.tpe, Oracle.nsga2) and importlib.util.find_spec("optuna") is None:
         raise ImportError(f'The oracle {oracle.value} needs Optuna: run pip install "keras-nnx[optuna]".')
     check_space_name(space)
+    for name in (space, data):
+        check_file(name)
     configuration = Configuration(
         space=space,
         data=data,
@@ -132,9 +139,9 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
     from rich.console import Console
 
     from keras_nnx.tuning.searches.address import check_free
-    from keras_nnx.tuning.searches.collect import begin, check_ours, clear, collect, conclude
+    from keras_nnx.tuning.searches.collect import add_seconds, begin, check_ours, clear, collect, conclude
     from keras_nnx.tuning.searches.folder import Folder
-    from keras_nnx.tuning.searches.progress import Progress, trial_table
+    from keras_nnx.tuning.searches.progress import Progress, best_line, trial_table
     from keras_nnx.tuning.searches.supervisor import Supervisor
     from keras_nnx.tuning.searches.temporary import temporary_place
 
@@ -146,7 +153,7 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
     if Supervisor.elsewhere():
         _join(configuration, folder, workers, recycle)
         return
-    with folder.locked() as lock:
+    with folder.locked(tell=words.print) as lock:
         check_free(listen)
         if overwrite:
             clear(folder)
@@ -161,18 +168,20 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
                     if done < configuration.trials:
                         supervisor.run(progress.show)
                     progress.show(last=True)
-                console.print("Exporting the best model to all formats, and measuring it afresh", style="dim")
+                console.print("Exporting the best model to all formats, and measuring it once more", style="dim")
                 supervisor.finish()
         except KeyboardInterrupt:
-            words.print(f"Ended; the same command goes on where it was, in {out}.")
+            add_seconds(folder, time.monotonic() - start)
+            ended = f"{len(folder.results())} of {max(done, configuration.trials)} trials"
+            words.print(f"Interrupted after {ended}: the same command goes on where it was, in {out}.")
             raise SystemExit(_INTERRUPTED) from None
         result = conclude(folder, time.monotonic() - start)
     console.print(trial_table(result))
     for note in result.afresh.get("notes", ()):
         words.print(note)
-    best = result.best
-    assert best is not None  # conclude refuses a search without one
-    words.print(f"Best: trial {best.id}; its artifacts: {folder.best}")
+    for line in best_line(result):
+        words.print(line)
+    words.print(f"Model and artifacts: {folder.best}")
     typer.echo(f"Report: {folder.page}")
 
 
@@ -189,10 +198,13 @@ def _join(configuration: Configuration, folder: Folder, workers: int, recycle: i
         raise ValueError(
             f"{folder.root} holds no search to join: start the chief first, in a folder that both can see."
         )
-    check_same(folder, configuration, values)
+    check_same(folder, configuration, values, joining=True)
     if folder.over.exists():
         raise ValueError(f"The search in {folder.root} is over: there is nothing to join.")
-    words.print(f"{workers} workers run trials for {os.environ['KERASTUNER_ORACLE_IP']}")
+    count = "1 worker takes" if workers == 1 else f"{workers} workers take"
+    words.print(f"{count} trials from {os.environ['KERASTUNER_ORACLE_IP']}, until none is left.")
     with tempfile.TemporaryDirectory(prefix="keras_nnx_", ignore_cleanup_errors=True) as place:
-        tell = words.print
-        Supervisor(folder, None, workers, recycle, "", tell, Path(place)).run(lambda: None)
+        supervisor = Supervisor(folder, None, workers, recycle, "", words.print, Path(place))
+        supervisor.run(lambda: None)
+    mine = sum(entry["worker"] in supervisor.names for entry in folder.results().values())
+    words.print(f"No trial is left; {mine} of them ran here.")

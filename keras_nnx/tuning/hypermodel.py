@@ -9,7 +9,8 @@ from typing import Any
 import keras
 import keras_tuner
 
-from keras_nnx.tuning.ranges import resolve
+from keras_nnx.tuning._names import label
+from keras_nnx.tuning.ranges import Range, resolve
 from keras_nnx.tuning.recipe import SCOPE as RECIPE_SCOPE
 from keras_nnx.tuning.recipe import Recipe
 
@@ -42,6 +43,10 @@ class Space(keras_tuner.HyperModel):
     def __init__(self, builder: Callable[..., Any], arguments: dict[str, Any], recipe: Recipe, name: str) -> None:
         super().__init__(name=name)
         self.builder, self.arguments, self.recipe = builder, arguments, recipe
+
+    def __repr__(self) -> str:
+        """Return what is searched in what."""
+        return f"<Space {self.name}: {', '.join(f'{key}={_shown(value)}' for key, value in self.arguments.items())}>"
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """Make all ranges known, without building anything."""
@@ -126,6 +131,10 @@ def space(
         raise ValueError(f"space(scope={name!r}): the knobs of the recipe are called so; give another scope=.")
     _check_arguments(builder, name, arguments)
     return Space(builder, arguments, recipe or Recipe(), name)
+
+
+def _shown(value: Any) -> str:
+    return str(value) if isinstance(value, Range) else label(value)
 
 
 def _check_arguments(builder: Callable[..., Any], name: str, arguments: dict[str, Any]) -> None:

@@ -127,6 +127,9 @@ class Bool(Range):
 
     default: bool = False
 
+    def __str__(self) -> str:
+        return "Bool()"
+
     def choose(self, hp: keras_tuner.HyperParameters, name: str, active: bool = True) -> bool:
         """Return the value of a trial."""
         return bool(hp.Boolean(name, default=bool(self.default)))
@@ -169,6 +172,9 @@ class Choice(Range):
                 raise ValueError(f"Choice(default={default!r}) is not among the choices: {', '.join(self.values)}.")
             self.default = found[0]
 
+    def __str__(self) -> str:
+        return f"Choice({', '.join(self.values)})"
+
     def choose(self, hp: keras_tuner.HyperParameters, name: str, active: bool = True) -> Any:
         """Return the value of a trial."""
         # Names, and not the numbers themselves: what is sent to another process has fewer digits.
@@ -207,6 +213,9 @@ class Repeat(Range):
         if isinstance(least, bool) or not isinstance(least, int) or least < 1 or step not in (None, 1):
             raise ValueError(f"Repeat(times={times!r}) needs a number of at least 1, or an Int of them in steps of 1.")
         self.value, self.times, self.same = value, times, same
+
+    def __str__(self) -> str:
+        return f"Repeat({self.value}, {self.times})"
 
     def choose(self, hp: keras_tuner.HyperParameters, name: str, active: bool = True) -> tuple[Any, ...]:
         """Return the value of a trial."""

@@ -36,6 +36,7 @@ def test_a_picture_has_every_training(find_learning_rate, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.multiprocess
+@pytest.mark.minutes
 @pytest.mark.timeout(600)
 def test_the_default_run_is_better_than_a_far_lower_rate(run_example):
     finished, out = run_example("find_learning_rate")

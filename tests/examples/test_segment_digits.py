@@ -129,6 +129,7 @@ def test_a_model_that_saw_too_little_leaves_its_files_and_exits_with_1(run_examp
 
 @pytest.mark.slow
 @pytest.mark.multiprocess
+@pytest.mark.minutes
 @pytest.mark.timeout(600)
 def test_the_default_run_beats_the_baselines(run_example):
     finished, out = run_example("segment_digits")

@@ -126,6 +126,7 @@ def test_finish_fails_where_scratch_is_as_good(transfer_learning, capsys):
 
 @pytest.mark.slow
 @pytest.mark.multiprocess
+@pytest.mark.minutes
 @pytest.mark.timeout(600)
 def test_a_short_source_is_enough_to_beat_scratch(run_example):
     finished, out = run_example("transfer_learning", "--source-steps", 200, "--repeats", 1)
@@ -136,6 +137,7 @@ def test_a_short_source_is_enough_to_beat_scratch(run_example):
 
 @pytest.mark.slow
 @pytest.mark.multiprocess
+@pytest.mark.minutes
 @pytest.mark.timeout(600)
 def test_a_file_that_knows_nothing_is_carried_and_exits_with_1(run_example, tmp_path):
     keras.utils.set_random_seed(0)

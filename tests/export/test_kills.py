@@ -67,6 +67,7 @@ def alive(process):
 @pytest.mark.slow
 @pytest.mark.multiprocess
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.minutes
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(4))
 def test_five_kills_of_an_export(seed, tmp_path):

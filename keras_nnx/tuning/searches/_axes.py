@@ -59,19 +59,20 @@ class Axis:
         return share is not None and 0 <= share <= 1
 
 
-def axis_of(values: Iterable[Any], label: Callable[[Any], str] = short) -> Axis:
+def axis_of(values: Iterable[Any], label: Callable[[Any], str] = short, log: bool | None = None) -> Axis:
     """Return an axis for the values of a range: numbers, or whatever else there is to choose from.
 
     Args:
         values: All that occur.
         label: What is written beside a number.
+        log: Whether it is logarithmic. Default: if the values are far apart.
     """
     given = list(values)
     numbers = [number(value) for value in given]
     found = [value for value in numbers if value is not None]
     if not given or len(found) < len(given):
         return _category_axis(given)
-    axis = number_axis(found, label)
+    axis = number_axis(found, label, log=log)
     exact = [(axis.position(value), label(value)) for value in sorted(set(found))]
     ticks = [(position, text) for position, text in exact if position is not None]
     apart = all(later[0] - earlier[0] > _NEAR for earlier, later in pairwise(ticks))
@@ -79,7 +80,11 @@ def axis_of(values: Iterable[Any], label: Callable[[Any], str] = short) -> Axis:
 
 
 def number_axis(
-    values: Sequence[float], label: Callable[[Any], str] = short, padding: float = 0.0, flipped: bool = False
+    values: Sequence[float],
+    label: Callable[[Any], str] = short,
+    padding: float = 0.0,
+    flipped: bool = False,
+    log: bool | None = None,
 ) -> Axis:
     """Return an axis for numbers, with ticks at round ones.
 
@@ -88,9 +93,10 @@ def number_axis(
         label: What is written beside a tick.
         padding: How much to leave at either end, as a share of the whole.
         flipped: Whether the smallest is at 1.
+        log: Whether it is logarithmic, where all values are over 0. Default: if they are far apart.
     """
     low, high = min(values, default=0.0), max(values, default=0.0)
-    log = low > 0 and high / low > LOG_FACTOR
+    log = low > 0 and (high / low > LOG_FACTOR if log is None else log)
     if log:
         low, high = math.log10(low), math.log10(high)
     if high - low <= 1e-12 * max(abs(low), abs(high)):

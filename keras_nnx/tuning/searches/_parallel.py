@@ -60,7 +60,8 @@ def _columns(summary: Summary) -> list[_Column]:
     found: list[tuple[str, Axis, bool, bool]] = []
     for name in summary.ranges:
         values = [trial.values[name] for trial in trials if name in trial.values]
-        found.append((name, axis_of(values), False, any(name not in trial.values for trial in trials)))
+        log = True if name in summary.result.logarithmic else None
+        found.append((name, axis_of(values, log=log), False, any(name not in trial.values for trial in trials)))
     for name in summary.names:
         numbers = [trial.measures[name] for trial in trials if name in trial.measures]
         objective = summary.objective(name)
@@ -121,7 +122,7 @@ def _draw_axis(root: Element, column: _Column, summary: Summary) -> None:
     for share, text in column.axis.ticks:
         y = _BOTTOM - share * (_BOTTOM - _TOP)
         add(group, "line", x1=column.x - 3, x2=column.x + 3, y1=y, y2=y)
-        add(group, "text", cut(text, 11), x=column.x + 6, y=y + 3.5)
+        add(group, "text", cut(text, 14), x=column.x + 6, y=y + 3.5)
     if column.gaps:
         add(group, "circle", class_="unused", cx=column.x, cy=_UNUSED, r=3)
         add(group, "text", "not used", x=column.x + 6, y=_UNUSED + 3.5)

@@ -63,7 +63,7 @@ def _curves(
 ) -> Plot:
     name = objective.name
     epochs = [float(epoch) for curve in curves.values() for epoch, _ in curve]
-    across, up = number_axis(epochs, padding=0.02), number_axis(heights, partial(tick, name), padding=0.04)
+    across, up = number_axis(epochs, padding=0.02, log=False), number_axis(heights, partial(tick, name), padding=0.04)
     across = dataclasses.replace(across, ticks=tuple(entry for entry in across.ticks if entry[1].isdigit()))
     frame = Frame(across, up, "epoch", wish(objective, name), f"{name} by epoch")
     for trial in sorted(summary.result.trials, key=lambda trial: trial.id in summary.front_ids):
@@ -129,7 +129,7 @@ def _steps(points: list[tuple[float, float]]) -> str:
 
 def _draw_points(frame: Frame, trials: list[TrialResult], summary: Summary, name: str | None) -> None:
     """Draw a point for each trial, the front above the others; `name` is None if they lie in the order of trials."""
-    order = {trial.id: index for index, trial in enumerate(summary.result.trials, 1)}
+    order = _order(summary)
     labels: list[tuple[str, float, float]] = []
     for trial in sorted(trials, key=lambda trial: trial.id in summary.front_ids):
         value = order[trial.id] if name is None else trial.measures[name]
@@ -165,16 +165,24 @@ def _draw_labels(frame: Frame, labels: list[tuple[str, float, float]]) -> None:
             )
 
 
+def _order(summary: Summary) -> dict[str, float]:
+    """Return where trials lie on an axis: at their numbers."""
+    return {
+        trial.id: float(int(trial.id) if trial.id.isdecimal() else index)
+        for index, trial in enumerate(summary.result.trials)
+    }
+
+
 def _progress(summary: Summary, first: Objective) -> Plot | None:
     trials = [trial for trial in summary.result.trials if first.name in trial.measures]
     if not trials:
         return None
-    order = {trial.id: float(index) for index, trial in enumerate(summary.result.trials, 1)}
+    order = _order(summary)
     bounds = [bound for bound in summary.result.constraints if bound.name == first.name]
-    across = number_axis([order[trial.id] for trial in trials], padding=0.04)
+    across = number_axis([order[trial.id] for trial in trials], padding=0.04, log=False)
     across = dataclasses.replace(across, ticks=tuple(entry for entry in across.ticks if entry[1].isdigit()))
     up = number_axis(_values(trials, bounds, first.name), partial(tick, first.name), padding=0.06)
-    frame = Frame(across, up, "trial, in order; the line is the best so far", wish(first, first.name), "Progress")
+    frame = Frame(across, up, "trial; the line is the best so far", wish(first, first.name), "Progress")
     beyond = [bound for bound in bounds if not frame.bound(bound.bound, False, str(bound))]
     best: list[tuple[float, float]] = []
     for trial in (trial for trial in trials if trial.state == COMPLETED):

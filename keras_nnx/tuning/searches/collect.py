@@ -25,10 +25,13 @@ def begin(folder: Folder, configuration: Configuration) -> int:
     Raises:
         ValueError: If the folder holds another search, or something else.
     """
-    values = folder.read_search()
+    values, nothing = folder.read_search(), {"format": FORMAT, "seconds": 0.0, "environment": {}}
     if values is None:
         check_ours(folder)
-        values = {"format": FORMAT, "seconds": 0.0, "environment": {}}
+        values = nothing
+    elif not folder.trials.exists():
+        clear(folder)  # its first worker refused something that may have been mended
+        values = nothing
     else:
         check_same(folder, configuration, values)
     done = len(folder.results())
@@ -53,13 +56,24 @@ def _values(folder: Folder) -> dict[str, Any]:
     return values
 
 
-def check_same(folder: Folder, configuration: Configuration, values: dict[str, Any]) -> None:
+def check_same(folder: Folder, configuration: Configuration, values: dict[str, Any], *, joining: bool = False) -> None:
     """Raise unless the search in a folder is the one that is asked for, but for the number of trials.
+
+    Args:
+        folder: Of the search.
+        configuration: What is asked for now.
+        values: What the folder says.
+        joining: Whether the search is one that another machine runs.
 
     Raises:
         ValueError: If it is another one; the differences are named.
     """
     differences = configuration.differences(Configuration.from_dict(values["configuration"]))
+    if differences and joining:
+        raise ValueError(
+            f"The search in {folder.root} differs in its {', '.join(differences)}: give the same options as where it "
+            f"was started."
+        )
     if differences:
         raise ValueError(
             f"{folder.root} holds another search, by its {', '.join(differences)}: name another folder, or begin "
@@ -93,7 +107,19 @@ def collect(folder: Folder, *, running: bool = False) -> SearchResult:
         values["seconds"],
         values["environment"],
         values.get("afresh", {}),
+        tuple(_logarithmic(space["space"]["space"])) if space else (),
     )
+
+
+def add_seconds(folder: Folder, seconds: float) -> None:
+    """Write down how long a part of a search took.
+
+    Args:
+        folder: Of the search.
+        seconds: Of the part.
+    """
+    values = _values(folder)
+    folder.write_search({**values, "seconds": values["seconds"] + seconds})
 
 
 def conclude(folder: Folder, seconds: float) -> SearchResult:
@@ -106,9 +132,9 @@ def conclude(folder: Folder, seconds: float) -> SearchResult:
     Raises:
         SearchError: If no trial was completed.
     """
+    add_seconds(folder, seconds)
     values, last = _values(folder), read_json(folder.finish) or {}
     values |= {
-        "seconds": values["seconds"] + seconds,
         "environment": last.get("environment", {}),
         "afresh": {"measures": last.get("measures", {}), "notes": [*last.get("notes", ()), *_end(folder)]},
     }
@@ -119,6 +145,10 @@ def conclude(folder: Folder, seconds: float) -> SearchResult:
     if result.best is None:
         raise SearchError(_why_none(result))
     return result
+
+
+def _logarithmic(space: list[dict[str, Any]]) -> list[str]:
+    return [entry["config"]["name"] for entry in space if entry["config"].get("sampling") == "log"]
 
 
 def _end(folder: Folder) -> list[str]:

@@ -48,8 +48,8 @@ class Configuration:
     constraints: tuple[str, ...] = ()
     oracle: str = "random"
     trials: int = 20
-    epochs: int = 20
-    patience: int = 5
+    epochs: int = 40
+    patience: int = 10
     seed: int = 0
     target: str = "onnx"
 

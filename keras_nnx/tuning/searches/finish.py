@@ -22,6 +22,7 @@ from keras_nnx.tuning.searches.collect import asked, collect
 from keras_nnx.tuning.searches.data import SearchData
 from keras_nnx.tuning.searches.folder import WEIGHTS, Folder, read_json, write_json
 from keras_nnx.tuning.searches.named import find_data, find_space
+from keras_nnx.tuning.searches.objectives import parse_quantity
 from keras_nnx.tuning.searches.quiet import Quiet
 from keras_nnx.tuning.searches.result import SearchResult, TrialResult
 
@@ -83,7 +84,11 @@ def _export_best(
             shutil.rmtree(stage / "float32", ignore_errors=True)
             reports = export_for(model, stage, quantities, data, configuration, verify=True)
         meter = Meter(reports, data, configuration.target, Quiet(folder.state))
-        measures = {entry.name: meter.measure(entry) for entry in quantities if entry.kind == "artifact"}
+        asked_for = [entry for entry in quantities if entry.kind == "artifact"]
+        known = {entry.meant(configuration.target) for entry in asked_for}
+        usual = [parse_quantity(name, None) for name in ("latency_ms", "size_mb")]
+        usual = [entry for entry in usual if entry.meant(configuration.target) not in known]
+        measures = {entry.name: meter.measure(entry) for entry in [*asked_for, *usual]}
     broken = [
         f"{constraint} (it is {measures[constraint.name]:.4g} now, and was {best.measures[constraint.name]:.4g})"
         for constraint in result.constraints
@@ -100,8 +105,11 @@ def _rebuilt(folder: Folder, trial: TrialResult, space: Space, data: SearchData)
     """Return the model of a trial, built anew: a file with code in it would have to be trusted."""
     written = read_json(folder.trial(trial.id) / "trial.json")
     keras.backend.clear_session()
-    model = data.deployable(space.build(keras_tuner.HyperParameters.from_config(written["hyperparameters"])))
+    hp = keras_tuner.HyperParameters.from_config(written["hyperparameters"])
+    inner = space.make(hp, str(space.name))  # not compiled: the weights are those of another optimizer
+    model = data.deployable(inner)
     model.load_weights(folder.trial(trial.id) / WEIGHTS)
+    space.recipe.choose(hp).compile(inner)
     return model
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +91,12 @@ class Folder:
         return {key: found[key] for key in sorted(found, key=int)}
 
     @contextlib.contextmanager
-    def locked(self, patience: float = 30.0) -> Iterator[int]:
+    def locked(self, patience: float = 30.0, tell: Callable[[str], Any] = lambda line: None) -> Iterator[int]:
         """Hold the folder, and yield the descriptor that holds it with every process that inherits it.
 
         Args:
             patience: Seconds to wait for processes of an earlier search, which are about to end.
+            tell: Is told if it has to wait.
 
         Raises:
             ValueError: If another search uses the folder.
@@ -103,10 +104,13 @@ class Folder:
         self.state.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.state / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            end = time.monotonic() + patience
+            end, told = time.monotonic() + patience, False
             while not _taken(descriptor, fcntl.LOCK_EX):
                 if time.monotonic() > end:
                     raise ValueError(f"{self.root} is used by another search, which still runs: name another folder.")
+                if not told:
+                    tell(f"{self.root} is in use: waiting up to {patience:.0f} s for an earlier search to end.")
+                told = True
                 time.sleep(0.2)
             yield descriptor
         finally:

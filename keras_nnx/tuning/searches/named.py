@@ -97,6 +97,17 @@ def check_space_name(name: str) -> None:
     )
 
 
+def check_file(name: str) -> None:
+    """Raise if a name is that of a file which is not there.
+
+    Raises:
+        ValueError: With the name of the file.
+    """
+    path = Path(name.rpartition(":")[0] or name)
+    if path.suffix in (".py", ".npz") and not path.is_file():
+        raise ValueError(f"There is no file {path}.")
+
+
 def find_attribute(name: str) -> Any:
     """Return what `module:attribute` or `file.py:attribute` names.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 import re
 from collections.abc import Sequence
@@ -138,8 +139,11 @@ def parse_quantity(name: str, metrics: Sequence[str] | None) -> Quantity:
         return Quantity(name, "metric")
     if metrics is None and name.isidentifier():
         return Quantity(name, "metric")
+    known = known_names(metrics or ("loss",))
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]}?" if close else ""
     raise ValueError(
-        f"{name!r} is nothing that a trial is measured by: there are {', '.join(known_names(metrics or ('loss',)))}; "
+        f"Trials are not measured by {name!r}.{hint} There are {', '.join(known)}; "
         f"what an artifact is measured by may begin with {' or '.join(f'{runtime}_' for runtime in RUNTIMES)}."
     )
 

@@ -17,7 +17,6 @@ from keras_nnx.tuning.searches.result import COMPLETED, FAILED, REJECTED, RUNNIN
 
 _STYLES = {COMPLETED: "green", FAILED: "red", REJECTED: "yellow", RUNNING: "cyan"}
 _MOST_ROWS = 25
-_LONGEST = 60
 
 
 class Progress:
@@ -35,10 +34,12 @@ class Progress:
         self._live: Live | None = None
         self._told: set[str] = set()
         self._shown = 0.0
+        self._before = self._ended = 0
+        self._last = self.started
 
     def __enter__(self) -> Progress:
-        self._told = {trial.id for trial in self.read().trials}
-        self._before = len(self._told)
+        self._told = {trial.id for trial in self.read().trials if trial.state != RUNNING}
+        self._before = self._ended = len(self._told)
         if self.console.is_terminal:
             self._live = Live(console=self.console, auto_refresh=False, transient=True)
             self._live.start()
@@ -70,36 +71,55 @@ class Progress:
 
     def _headline(self, result: SearchResult) -> Text:
         ended = sum(trial.state != RUNNING for trial in result.trials)
-        elapsed = time.monotonic() - self.started
+        now = time.monotonic()
+        if ended > self._ended:
+            self._ended, self._last = ended, now
         left = ""
-        if ended > self._before and ended < self.trials:
-            left = f", about {clock(elapsed / (ended - self._before) * (self.trials - ended))} left"
+        if self._before < ended < self.trials:
+            pace = (self._last - self.started) / (ended - self._before)
+            left = f", about {clock(max(0.0, pace * (self.trials - ended) - (now - self._last)))} left"
         best = result.best
         found = "" if best is None else f"; best so far: trial {best.id}, {_measures(best, result)}"
-        if not result.trials:
-            found = "; the workers start"
-        return Text(f"{ended} of {self.trials} trials, {clock(elapsed)}{left}{found}", style="bold")
+        if ended == len(result.trials) < self.trials and ended == self._before:
+            found += "; the workers start, which takes half a minute"
+        return Text(f"{ended} of {self.trials} trials, {clock(now - self.started)}{left}{found}", style="bold")
 
 
 def trial_table(result: SearchResult, most: int | None = None) -> Table:
-    """Return the trials as a table, the last ones if there are more than fit."""
+    """Return the trials as a table, the last ones if there are more than fit.
+
+    What tells most of a trial stands at its end: what is being done, why it came to nothing, or what was chosen.
+    """
     names = measured_names(result)
+    several = len(result.objectives) > 1
+    front = {trial.id for trial in result.front} if several else {result.best.id} if result.best else set()
+    caption = "* the Pareto front: no other is better in one objective and as good in the rest" if several else "* best"
     table = Table(box=None, pad_edge=False, collapse_padding=True, expand=True)
-    for heading in ("trial", "state"):
-        table.add_column(heading, no_wrap=True)
+    table.caption, table.caption_justify = caption if front else None, "left"
+    table.add_column("trial", no_wrap=True, min_width=5)
+    table.add_column("state", no_wrap=True, min_width=max(map(len, _STYLES)))
     for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("values", overflow="ellipsis", no_wrap=True, ratio=1)
-    front = {trial.id for trial in result.front}
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+    table.add_column("time", justify="right", no_wrap=True, min_width=len("10 min 00 s"))
+    table.add_column("", overflow="ellipsis", no_wrap=True, ratio=1)
     for trial in result.trials if most is None else result.trials[-most:]:
-        state = trial.reason if trial.state == RUNNING else trial.state
         cells: list[Any] = [Text(f"{trial.id}{'*' if trial.id in front else ''}")]
-        cells.append(Text(state[:_LONGEST], style=_STYLES.get(trial.state, "")))
+        cells.append(Text(trial.state, style=_STYLES.get(trial.state, "")))
         cells += [_number(trial.measures.get(name)) for name in names]
-        cells += [clock(trial.seconds) if trial.seconds else "", Text(_values(trial))]
+        cells += [clock(trial.seconds) if trial.seconds else ""]
+        cells.append(Text(_values(trial) if trial.state == COMPLETED else trial.reason))
         table.add_row(*cells)
     return table
+
+
+def best_line(result: SearchResult) -> list[str]:
+    """Return what the best is, in full, and what its artifacts were measured to be once more."""
+    best = result.best
+    if best is None:
+        return []
+    lines = [f"Best: trial {best.id}, {_measures(best, result)} ({_values(best)})"]
+    afresh = ", ".join(f"{name} {_number(value)}" for name, value in result.afresh.get("measures", {}).items())
+    return [*lines, f"Its artifacts, measured once more: {afresh}"] if afresh else lines
 
 
 def trial_line(trial: TrialResult, result: SearchResult) -> str:

@@ -11,9 +11,9 @@ from keras_nnx._html import render
 from keras_nnx.tuning.searches._numbers import duration, measure, short
 from keras_nnx.tuning.searches._parallel import parallel_svg
 from keras_nnx.tuning.searches._scatter import curves_plot, objective_plots
-from keras_nnx.tuning.searches._summary import COLOURS, Summary, describe, summarize
+from keras_nnx.tuning.searches._summary import COLOURS, TRAINED, Summary, describe, summarize
 from keras_nnx.tuning.searches._svg import clean
-from keras_nnx.tuning.searches.result import COMPLETED, STATES, SearchResult, TrialResult
+from keras_nnx.tuning.searches.result import COMPLETED, INFEASIBLE, STATES, SearchResult, TrialResult
 
 __all__ = ["render_search"]
 
@@ -49,6 +49,9 @@ def render_search(result: SearchResult) -> str:
         shown=shown,
         rows=[_row(trial, summary, shown) for trial in summary.result.trials],
         objectives=[objective.name for objective in result.objectives],
+        hollow=any(trial.state != COMPLETED and trial.measures for trial in summary.result.trials),
+        broken=any(trial.state == INFEASIBLE for trial in result.trials),
+        untrained=any(trial.state not in TRAINED for trial in result.trials),
         wanted=_wanted(result),
         environment={name: short(value) for name, value in result.environment.items()},
     )
@@ -121,7 +124,7 @@ def _row(trial: TrialResult, summary: Summary, shown: list[str]) -> dict[str, An
         "values": [(names[name], short(value), name) for name, value in trial.values.items()],
         "others": {name: measure(name, value) for name, value in trial.measures.items() if name not in shown},
         "seconds": duration(trial.seconds),
-        "folder": f"trials/{trial.artifact}" if trial.artifact and trial.id in summary.front_ids else "",
+        "folder": f"trials/{trial.artifact}" if trial.artifact else "",
         "reason": reason,
         "head": f"{first[:_LONG].rstrip()}\u2026" if reason != first or len(first) > _LONG else "",
     }

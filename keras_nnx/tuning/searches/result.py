@@ -80,9 +80,10 @@ class SearchResult:
         objectives: The first decides which of the front is called best.
         constraints: What a trial has to keep.
         trials: In the order in which they began.
-        seconds: How long it took: all sessions that came to their end together.
+        seconds: How long it took: all sessions together, but those that were killed.
         environment: Versions, processors.
         afresh: What the artifacts of the best were measured to be when they were put in place: `measures` and `notes`.
+        logarithmic: The names of ranges that are searched by their logarithm.
     """
 
     directory: Path
@@ -93,6 +94,18 @@ class SearchResult:
     seconds: float = 0.0
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     afresh: dict[str, Any] = dataclasses.field(default_factory=dict)
+    logarithmic: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return how many trials there are, and the best."""
+        best = "no trial completed" if self.best is None else f"the best is trial {self.best.id}"
+        return f"<SearchResult of {len(self.trials)} trials in {self.directory}: {best}>"
+
+    def __str__(self) -> str:
+        """Return a line for each trial, and the best."""
+        from keras_nnx.tuning.searches.progress import best_line, trial_line
+
+        return "\n".join([*(trial_line(trial, self) for trial in self.trials), *best_line(self)])
 
     @property
     def front(self) -> tuple[TrialResult, ...]:
@@ -117,6 +130,7 @@ class SearchResult:
             "seconds": self.seconds,
             "environment": self.environment,
             "afresh": self.afresh,
+            "logarithmic": list(self.logarithmic),
         }
 
     @classmethod
@@ -131,6 +145,7 @@ class SearchResult:
             values["seconds"],
             values["environment"],
             values["afresh"],
+            tuple(values.get("logarithmic", ())),
         )
 
     def to_json(self, path: str | Path | None = None) -> str:

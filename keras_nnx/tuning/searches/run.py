@@ -35,8 +35,8 @@ def search(
     constraints: str | Sequence[str] = (),
     oracle: str = "random",
     trials: int = 20,
-    epochs: int = 20,
-    patience: int = 5,
+    epochs: int = 40,
+    patience: int = 10,
     seed: int = 0,
     target: str = "onnx",
     overwrite: bool = False,
@@ -111,7 +111,11 @@ def search(
         write_space(folder, runner)
         _run(folder, runner, verbose)
         finish(folder, space, found)
-        return conclude(folder, time.monotonic() - start)
+        result = conclude(folder, time.monotonic() - start)
+    if verbose:
+        for note in result.afresh["notes"]:
+            Console().print(note, highlight=False, markup=False, soft_wrap=True)
+    return result
 
 
 def load_search(directory: str | Path) -> SearchResult:

@@ -9,6 +9,9 @@ import pytest
 
 from keras_nnx.cli import main
 from keras_nnx.tuning.searches.address import check_free, read_address
+from keras_nnx.tuning.searches.collect import add_seconds, begin, check_same
+from keras_nnx.tuning.searches.configuration import Configuration
+from keras_nnx.tuning.searches.folder import Folder, write_json
 from keras_nnx.tuning.searches.named import find_attribute, find_data
 from tests.tuning.searches.running import finished, none_left
 
@@ -45,6 +48,10 @@ def test_what_only_the_worker_finds(tiny, arguments, message):
         (["--constraint", "latency_ms"], "such as latency_ms<=2"),
         (["--constraint", "latency_ms<=1", "--constraint", "latency_ms>=2"], "contradict each other"),
         (["--constraint", "val_accuracy>=95"], "write 0.95 for 95%"),
+        (["--space", "no_such_file.py:space"], "There is no file no_such_file.py."),
+        (["--data", "no_such_file.py:data"], "There is no file no_such_file.py."),
+        (["--data", "no_such_file.npz"], "There is no file no_such_file.npz."),
+        (["--objective", "latency"], "Did you mean latency_ms?"),
         (["--listen", "127.0.0.1"], "write host:port"),
         (["--listen", ":5000"], "write host:port"),
         (["--listen", "127.0.0.1:99999"], "write host:port"),
@@ -103,17 +110,41 @@ def test_out_is_a_file(tmp_path, capsys):
     assert "is a file: name a directory" in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_folder_in_use(tmp_path, monkeypatch):
-    from keras_nnx.tuning.searches.folder import Folder
-
+def test_a_folder_in_use(tmp_path):
+    told = []
     with (
         Folder(tmp_path).locked(),
         pytest.raises(ValueError, match="used by another search"),
-        Folder(tmp_path).locked(patience=0.3),
+        Folder(tmp_path).locked(patience=0.3, tell=told.append),
     ):
         pass
-    with Folder(tmp_path).locked(patience=0.3):
+    assert told == [f"{tmp_path} is in use: waiting up to 0 s for an earlier search to end."]
+    with Folder(tmp_path).locked(patience=0.3, tell=told.append):
         pass
+    assert len(told) == 1
+
+
+def test_a_search_that_was_refused_may_be_mended(tmp_path):
+    """Nothing has been tried yet: there is nothing that another question could spoil."""
+    folder, wrong = Folder(tmp_path / "out"), Configuration("rows.py:spaec", "rows.py:data")
+    begin(folder, wrong)
+    write_json(folder.space, {"space": "the old one"})
+    right = Configuration("rows.py:space", "rows.py:data")
+    assert begin(folder, right) == 0
+    assert not folder.space.exists()
+    folder.trial("0").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"another search, by its space \(rows.py:space before, rows.py:spaec now\)"):
+        begin(folder, wrong)
+    with pytest.raises(ValueError, match=r"differs in its space .*: give the same options as where it was started"):
+        check_same(folder, wrong, folder.read_search(), joining=True)
+
+
+def test_sessions_are_added_up(tmp_path):
+    folder = Folder(tmp_path)
+    begin(folder, Configuration("a", "b"))
+    add_seconds(folder, 2.5)
+    add_seconds(folder, 3.0)
+    assert folder.read_search()["seconds"] == 5.5
 
 
 def test_help_teaches(capsys):

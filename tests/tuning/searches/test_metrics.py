@@ -84,7 +84,7 @@ def test_a_search_by_a_metric_of_one_of_two_outputs(tmp_path):
         space, (X, targets), tmp_path / "out", objectives=["val_p_accuracy", "val_q_mae", "val_p_loss"], **arguments
     )
     assert set(found.best.measures) >= {"val_p_accuracy", "val_q_mae", "val_p_loss"}
-    with pytest.raises(ValueError, match=r"there are val_loss, val_p_accuracy, .*val_q_mae"):
+    with pytest.raises(ValueError, match=r"There are val_loss, val_p_accuracy, .*val_q_mae"):
         nnx.tuning.search(space, (X, targets), tmp_path / "other", objectives="val_accuracy", **arguments)
     with pytest.raises(ValueError, match="accuracy is a share of right classes"):
         nnx.tuning.search(space, (X, targets), tmp_path / "third", objectives="accuracy", **arguments)

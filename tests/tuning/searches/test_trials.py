@@ -265,6 +265,7 @@ def test_a_search_json_that_is_cut_off(tmp_path):
     begin(folder, asked)
     folder.search.write_text(folder.search.read_text()[:30])
     assert begin(folder, asked) == 0
+    folder.trials.mkdir()
     with pytest.raises(ValueError, match="another search"):
         begin(folder, Configuration("resnet", "digits"))
 
