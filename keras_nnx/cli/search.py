@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _INTERRUPTED = 130
+_WIDTH_OF_A_FILE = 160
 
 
 class Oracle(StrEnum):
@@ -146,6 +147,8 @@ def _run(configuration: Configuration, out: Path, workers: int, recycle: int, li
     from keras_nnx.tuning.searches.temporary import temporary_place
 
     console, words = Console(), Console(highlight=False, markup=False, soft_wrap=True)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _WIDTH_OF_A_FILE
     folder, start = Folder(out), time.monotonic()
     if folder.root.exists() and not folder.root.is_dir():
         raise ValueError(f"{out} is a file: name a directory.")

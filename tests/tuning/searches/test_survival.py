@@ -39,6 +39,8 @@ def test_two_workers_and_what_they_leave(tiny):
     assert {trial.worker for trial in result.trials} == {"worker-1", "worker-2"}
     assert nnx.verify_export(tiny / "out/best/float32").proven
     assert "[6/6]" in done.stdout
+    assert re.search(r"^0\*? +completed .*activation=(relu|tanh) *$", done.stdout, re.MULTILINE)
+    assert "Its artifacts, measured once more: size_mb" in done.stdout
     assert str(tiny / "out/search.html") in done.stdout.replace("\n", "")
     log = (tiny / "out/logs/worker-1.log").read_text()
     assert len(set(re.findall(r"process (\d+)", log))) > 1
