@@ -14,7 +14,7 @@ from keras_nnx.export import ExportReport, export_model
 from keras_nnx.tuning.searches.configuration import Configuration
 from keras_nnx.tuning.searches.data import SearchData
 from keras_nnx.tuning.searches.measure import SPREAD, Measurement, artifact_accuracy, measure_artifact
-from keras_nnx.tuning.searches.objectives import Quantity
+from keras_nnx.tuning.searches.objectives import Constraint, Quantity
 from keras_nnx.tuning.searches.quiet import Quiet
 
 Reports = dict[str, ExportReport]
@@ -74,10 +74,19 @@ class Meter:
         data: What they are timed and tested on.
         target: The runtime that is meant where none is named.
         quiet: What keeps the machine quiet meanwhile.
+        constraints: That latencies are only compared with; None where the latencies themselves are asked for.
     """
 
-    def __init__(self, reports: Reports, data: SearchData, target: str, quiet: Quiet) -> None:
+    def __init__(
+        self,
+        reports: Reports,
+        data: SearchData,
+        target: str,
+        quiet: Quiet,
+        constraints: Sequence[Constraint] | None = None,
+    ) -> None:
         self.reports, self.data, self.target, self.quiet = reports, data, target, quiet
+        self.constraints = constraints
         self.notes: list[str] = []
         self._measured: dict[tuple[str, str], Measurement] = {}
 
@@ -104,7 +113,8 @@ class Meter:
             report = self.reports[precision]
             one = {name: value[:1] for name, value in named_inputs(self.data.inputs, report).items()}
             with self.quiet.measuring():
-                found = measure_artifact(runtime, report.artifacts[runtime].path, one)
+                bounds = self._bounds(runtime, precision)
+                found = measure_artifact(runtime, report.artifacts[runtime].path, one, bounds=bounds)
             self._measured[key] = found
             if not found.settled:
                 self.notes.append(
@@ -112,6 +122,12 @@ class Meter:
                     f"apart at best, over {SPREAD:.0%}"
                 )
         return self._measured[key]
+
+    def _bounds(self, runtime: str, precision: str) -> list[float] | None:
+        if self.constraints is None:
+            return None
+        wanted = ("artifact", runtime, precision, "latency_ms")
+        return [entry.bound for entry in self.constraints if entry.quantity.meant(self.target) == wanted]
 
 
 def named_inputs(inputs: Any, report: ExportReport) -> dict[str, np.ndarray]:

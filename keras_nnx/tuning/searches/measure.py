@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,12 @@ class Measurement:
 
 
 def measure_artifact(
-    runtime: str, path: Path, inputs: dict[str, np.ndarray], spread: float = SPREAD, seconds: float = 5.0
+    runtime: str,
+    path: Path,
+    inputs: dict[str, np.ndarray],
+    spread: float = SPREAD,
+    seconds: float = 5.0,
+    bounds: Sequence[float] | None = None,
 ) -> Measurement:
     """Load and time an artifact in a process of its own.
 
@@ -60,6 +66,8 @@ def measure_artifact(
         inputs: What a call is given, by name.
         spread: The times are taken in rounds of a tenth of a second, until five in a row have medians within this.
         seconds: The longest that it may take; then the five that agree best count.
+        bounds: Latencies in milliseconds that it is only to be compared with: three rounds are enough if they are all
+            under half, or over twice, each of them. Default: the latency itself is asked for.
 
     Raises:
         MeasurementError: If the process dies or hangs.
@@ -73,6 +81,7 @@ def measure_artifact(
             "inputs": str(source),
             "spread": spread,
             "seconds": seconds,
+            "bounds": None if bounds is None else list(bounds),
         }
         found = _ask(request, runtime, path)
     return Measurement(

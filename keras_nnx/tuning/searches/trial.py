@@ -222,7 +222,8 @@ class _Run:
         except ExportError as error:
             what = "the trained model" if verify else "the model"
             raise RejectedError(f"{what} cannot be exported: {error}") from error
-        return Meter(reports, runner.data, runner.configuration.target, runner.quiet)
+        constraints = None if verify else runner.constraints
+        return Meter(reports, runner.data, runner.configuration.target, runner.quiet, constraints)
 
     def _broken(self, quantities: Sequence[Quantity]) -> str:
         """Return the constraints about some quantities that are broken, with what was measured."""

@@ -96,3 +96,15 @@ def test_a_file_that_cannot_be_measured(tmp_path):
     broken.write_bytes(b"no model")
     with pytest.raises(nnx.tuning.MeasurementError, match=r"onnx: model.onnx ended the process that measured it"):
         measure_artifact("onnx", broken, {"rows": np.zeros((1, 2), "float32")})
+
+
+@pytest.mark.parametrize(
+    ("bounds", "few"),
+    [([100.0], True), ([0.1, 50.0], True), ([], True), ([4.0], False), ([100.0, 4.0], False), (None, False)],
+)
+def test_what_is_far_from_a_bound_is_not_timed_for_long(bounds, few):
+    from keras_nnx.tuning.searches import _measure
+
+    rounds, kept, _ = _measure._time(lambda: time.sleep(0.004), spread=0.0, seconds=0.2, bounds=bounds)
+    assert (rounds == 3) == few
+    assert len(kept) == (3 if few else 5)
